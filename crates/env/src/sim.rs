@@ -1,0 +1,5 @@
+//! Simulated machines.
+
+mod vfs;
+
+pub use vfs::{CrashPlan, SimVfs};

@@ -1,0 +1,479 @@
+//! A file system in memory that forgets what was not synced.
+//!
+//! Sits under the same trait as the real one. A crash keeps, of every file, what was synced and
+//! a random part of the rest, cut at 512-byte sectors and written in any order; of every
+//! directory the names that were synced. Files opened with `direct_sync` are durable per write,
+//! except that the last write may be torn when nothing was done on the file since.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::{DirEntry, DirLock, OpenMode, Rng, Vfs, VfsFile};
+
+/// What a crash does to data that was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPlan {
+    /// The process dies, the machine lives on: everything written stays.
+    Process,
+    /// Power fails: all that was not synced is lost.
+    LoseUnsynced,
+    /// Power fails: of what was not synced a random set of sectors survives.
+    KeepRandomSectors,
+}
+
+const SECTOR_BYTES: usize = 512;
+
+/// The simulated file system of one host. Clones share it; it outlives the host's crashes.
+#[derive(Clone)]
+pub struct SimVfs {
+    /// Held for one call; no call waits inside.
+    disk: Arc<Mutex<Disk>>,
+}
+
+struct Disk {
+    /// Directories with the names that survive a power cut and those visible now.
+    live: BTreeMap<PathBuf, Node>,
+    durable: BTreeMap<PathBuf, Node>,
+    files: Vec<FileState>,
+    rng: Rng,
+    capacity_bytes: u64,
+    /// Operations that change the disk, counted from the last `set_budget`.
+    budget: Option<u64>,
+    fail_syncs: bool,
+    locked: BTreeMap<PathBuf, u64>,
+    generation: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Dir,
+    File(usize),
+}
+
+#[derive(Default)]
+struct FileState {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    /// Written since the last sync.
+    dirty: bool,
+    /// The byte range of the last `direct_sync` write, which a crash may still tear.
+    in_flight: Option<(usize, Vec<u8>)>,
+}
+
+impl SimVfs {
+    /// An empty disk of `capacity_bytes`.
+    #[must_use]
+    pub fn new(rng: Rng, capacity_bytes: u64) -> Self {
+        let root = BTreeMap::from([(PathBuf::from("/"), Node::Dir)]);
+        Self {
+            disk: Arc::new(Mutex::new(Disk {
+                live: root.clone(),
+                durable: root,
+                files: Vec::new(),
+                rng,
+                capacity_bytes,
+                budget: None,
+                fail_syncs: false,
+                locked: BTreeMap::new(),
+                generation: 0,
+            })),
+        }
+    }
+
+    /// Lets `operations` more changes happen, then fails every one with EIO, as if the machine
+    /// had stopped at exactly that boundary. `None` lifts the limit.
+    pub fn set_budget(&self, operations: Option<u64>) {
+        self.disk.lock().budget = operations;
+    }
+
+    /// Sets how much the disk holds; less than what is there refuses all growth.
+    pub fn set_capacity(&self, capacity_bytes: u64) {
+        self.disk.lock().capacity_bytes = capacity_bytes;
+    }
+
+    /// Makes every sync fail with EIO and drop what was not synced, as Linux does.
+    pub fn set_fail_syncs(&self, fail: bool) {
+        self.disk.lock().fail_syncs = fail;
+    }
+
+    /// Stops the host. Files opened before are dead; locks are released.
+    pub fn crash(&self, plan: CrashPlan) {
+        self.disk.lock().crash(plan);
+    }
+
+    /// Flips one bit of a file, durably. `false` when the file has no such byte.
+    pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) -> bool {
+        let mut disk = self.disk.lock();
+        let Some(Node::File(id)) = disk.live.get(path).copied() else {
+            return false;
+        };
+        let at = usize::try_from(byte).unwrap_or(usize::MAX);
+        let file = &mut disk.files[id];
+        let mask = 1 << (bit % 8);
+        let Some(live) = file.live.get_mut(at) else {
+            return false;
+        };
+        *live ^= mask;
+        if let Some(durable) = file.durable.get_mut(at) {
+            *durable ^= mask;
+        }
+        true
+    }
+}
+
+impl std::fmt::Debug for SimVfs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SimVfs")
+    }
+}
+
+impl Disk {
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.budget {
+            Some(0) => Err(rustix::io::Errno::IO.into()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let files = self.live.values().filter_map(|node| match node {
+            Node::File(id) => Some(self.files[*id].live.len() as u64),
+            Node::Dir => None,
+        });
+        files.sum()
+    }
+
+    fn grow(&mut self, id: usize, len: usize) -> io::Result<()> {
+        let have = self.files[id].live.len();
+        if len > have {
+            if self.used_bytes() + (len - have) as u64 > self.capacity_bytes {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.files[id].live.resize(len, 0);
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, plan: CrashPlan) {
+        self.generation += 1;
+        self.locked.clear();
+        self.budget = None;
+        self.fail_syncs = false;
+        if plan == CrashPlan::Process {
+            return;
+        }
+        self.live = self.durable.clone();
+        let rng = self.rng.clone();
+        for file in &mut self.files {
+            file.lose_unsynced(plan, &rng);
+        }
+    }
+}
+
+impl FileState {
+    fn lose_unsynced(&mut self, plan: CrashPlan, rng: &Rng) {
+        let mut kept = std::mem::take(&mut self.durable);
+        if let Some((offset, before)) = self.in_flight.take() {
+            // The write was issued and not yet seen to finish: any of its sectors may be old.
+            for (place, sector) in before.chunks(SECTOR_BYTES).enumerate() {
+                if plan == CrashPlan::LoseUnsynced || rng.chance(0.5) {
+                    let at = offset + place * SECTOR_BYTES;
+                    kept[at..at + sector.len()].copy_from_slice(sector);
+                }
+            }
+        }
+        if plan == CrashPlan::KeepRandomSectors && self.dirty {
+            if self.live.len() > kept.len() && rng.chance(0.5) {
+                kept.resize(self.live.len(), 0);
+            }
+            for at in (0..kept.len().min(self.live.len())).step_by(SECTOR_BYTES) {
+                let end = (at + SECTOR_BYTES).min(kept.len()).min(self.live.len());
+                if rng.chance(0.5) {
+                    kept[at..end].copy_from_slice(&self.live[at..end]);
+                }
+            }
+        }
+        self.live.clone_from(&kept);
+        self.durable = kept;
+        self.dirty = false;
+    }
+}
+
+impl Vfs for SimVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        let mut disk = self.disk.lock();
+        let id = match disk.live.get(path).copied() {
+            Some(Node::File(id)) => id,
+            Some(Node::Dir) => return Err(io::ErrorKind::IsADirectory.into()),
+            None if mode.create => {
+                let parent = path.parent().unwrap_or(Path::new("/"));
+                if disk.live.get(parent) != Some(&Node::Dir) {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                disk.change()?;
+                let id = disk.files.len();
+                disk.files.push(FileState::default());
+                disk.live.insert(path.to_owned(), Node::File(id));
+                id
+            }
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        let generation = disk.generation;
+        Ok(Arc::new(SimFile {
+            disk: self.disk.clone(),
+            id,
+            mode,
+            generation,
+        }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let mut missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|dir| !disk.live.contains_key(*dir))
+            .collect();
+        while let Some(dir) = missing.pop() {
+            disk.change()?;
+            disk.live.insert(dir.to_owned(), Node::Dir);
+        }
+        match disk.live.get(path) {
+            Some(Node::Dir) => Ok(()),
+            _ => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let disk = self.disk.lock();
+        if disk.live.get(path) != Some(&Node::Dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut entries = Vec::new();
+        for (child, node) in &disk.live {
+            if child.parent() != Some(path) {
+                continue;
+            }
+            let Some(name) = child.file_name() else {
+                continue;
+            };
+            let (is_dir, len_bytes) = match node {
+                Node::Dir => (true, 0),
+                Node::File(id) => (false, disk.files[*id].live.len() as u64),
+            };
+            entries.push(DirEntry {
+                name: name.to_string_lossy().into_owned(),
+                is_dir,
+                len_bytes,
+            });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        let node = disk.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        disk.live.insert(to.to_owned(), node);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        match disk.live.remove(path) {
+            Some(Node::File(_)) => Ok(()),
+            Some(Node::Dir) => {
+                disk.live.insert(path.to_owned(), Node::Dir);
+                Err(io::ErrorKind::IsADirectory.into())
+            }
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        disk.live.retain(|node, _| !node.starts_with(path));
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        if disk.fail_syncs {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        if disk.live.get(path) != Some(&Node::Dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let gone: Vec<PathBuf> = disk
+            .durable
+            .keys()
+            .filter(|node| node.parent() == Some(path) && !disk.live.contains_key(*node))
+            .cloned()
+            .collect();
+        for name in gone {
+            disk.durable.retain(|node, _| !node.starts_with(&name));
+        }
+        let names: Vec<(PathBuf, Node)> = disk
+            .live
+            .iter()
+            .filter(|(node, _)| node.parent() == Some(path) || *node == path)
+            .map(|(node, kind)| (node.clone(), *kind))
+            .collect();
+        disk.durable.extend(names);
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
+        let mut disk = self.disk.lock();
+        let generation = disk.generation;
+        if disk.locked.insert(path.to_owned(), generation) == Some(generation) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(SimLock {
+            disk: self.disk.clone(),
+            path: path.to_owned(),
+            generation,
+        }))
+    }
+
+    fn available_bytes(&self, _path: &Path) -> io::Result<u64> {
+        let disk = self.disk.lock();
+        Ok(disk.capacity_bytes.saturating_sub(disk.used_bytes()))
+    }
+}
+
+struct SimLock {
+    disk: Arc<Mutex<Disk>>,
+    path: PathBuf,
+    generation: u64,
+}
+
+impl DirLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut disk = self.disk.lock();
+        if disk.locked.get(&self.path) == Some(&self.generation) {
+            disk.locked.remove(&self.path);
+        }
+    }
+}
+
+struct SimFile {
+    disk: Arc<Mutex<Disk>>,
+    id: usize,
+    mode: OpenMode,
+    generation: u64,
+}
+
+impl SimFile {
+    /// A handle of before the crash belongs to a process that no longer exists.
+    fn alive(&self, disk: &Disk) -> io::Result<()> {
+        if disk.generation == self.generation {
+            Ok(())
+        } else {
+            Err(rustix::io::Errno::BADF.into())
+        }
+    }
+}
+
+impl VfsFile for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let disk = self.disk.lock();
+        self.alive(&disk)?;
+        let live = &disk.files[self.id].live;
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(live.len());
+        let count = buffer.len().min(live.len() - start);
+        buffer[..count].copy_from_slice(&live[start..start + count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        self.alive(&disk)?;
+        if !self.mode.write {
+            return Err(rustix::io::Errno::BADF.into());
+        }
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let end = start + bytes.len();
+        if self.mode.direct_sync && (start % 4096 != 0 || bytes.len() % 4096 != 0) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        disk.change()?;
+        disk.grow(self.id, end)?;
+        let file = &mut disk.files[self.id];
+        if self.mode.direct_sync {
+            if file.durable.len() < end {
+                file.durable.resize(end, 0);
+            }
+            file.in_flight = Some((start, file.durable[start..end].to_vec()));
+            file.durable[start..end].copy_from_slice(bytes);
+        } else {
+            file.dirty = true;
+        }
+        file.live[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_vectored_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let joined: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        self.write_at(&joined, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        self.alive(&disk)?;
+        disk.change()?;
+        let fail = disk.fail_syncs;
+        let file = &mut disk.files[self.id];
+        file.in_flight = None;
+        if fail {
+            // The kernel drops dirty pages after a failed write-back: a second sync would lie.
+            file.live.clone_from(&file.durable);
+            file.dirty = false;
+            return Err(rustix::io::Errno::IO.into());
+        }
+        if file.dirty || file.live.len() != file.durable.len() {
+            file.durable.clone_from(&file.live);
+            file.dirty = false;
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        self.alive(&disk)?;
+        disk.change()?;
+        let len = usize::try_from(len_bytes).map_err(io::Error::other)?;
+        disk.grow(self.id, len)?;
+        let file = &mut disk.files[self.id];
+        file.live.truncate(len);
+        file.dirty = true;
+        Ok(())
+    }
+
+    fn len_bytes(&self) -> io::Result<u64> {
+        let disk = self.disk.lock();
+        self.alive(&disk)?;
+        Ok(disk.files[self.id].live.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests;

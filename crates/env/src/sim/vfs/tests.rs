@@ -1,0 +1,96 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use super::*;
+
+fn disk() -> SimVfs {
+    SimVfs::new(Rng::from_seed(1), 1 << 20)
+}
+
+#[test]
+fn a_power_cut_keeps_only_synced_bytes_and_names() {
+    let vfs = disk();
+    let synced = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    synced.write_at(b"kept", 0).unwrap();
+    synced.sync_data().unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    synced.write_at(b"lost", 4).unwrap();
+    let nameless = vfs.open(Path::new("/b"), OpenMode::CREATE).unwrap();
+    nameless.write_at(b"data", 0).unwrap();
+    nameless.sync_data().unwrap();
+    vfs.crash(CrashPlan::LoseUnsynced);
+
+    assert!(vfs.open(Path::new("/b"), OpenMode::READ).is_err());
+    let mut buffer = [0; 8];
+    let file = vfs.open(Path::new("/a"), OpenMode::READ).unwrap();
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 4);
+    assert_eq!(&buffer[..4], b"kept");
+    assert!(
+        synced.write_at(b"x", 0).is_err(),
+        "a handle of before the crash is dead"
+    );
+}
+
+#[test]
+fn a_process_crash_keeps_what_was_written() {
+    let vfs = disk();
+    let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    file.write_at(b"data", 0).unwrap();
+    vfs.crash(CrashPlan::Process);
+    assert_eq!(vfs.list(Path::new("/")).unwrap()[0].len_bytes, 4);
+}
+
+#[test]
+fn the_last_direct_write_can_be_torn_and_earlier_ones_cannot() {
+    let vfs = disk();
+    let mode = OpenMode {
+        direct_sync: true,
+        ..OpenMode::CREATE
+    };
+    let file = vfs.open(Path::new("/a"), mode).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    file.write_at(&[1; 8192], 0).unwrap();
+    file.write_at(&[2; 8192], 8192).unwrap();
+    vfs.crash(CrashPlan::KeepRandomSectors);
+    let file = vfs.open(Path::new("/a"), OpenMode::READ).unwrap();
+    let mut buffer = [0; 16384];
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 16384);
+    assert!(buffer[..8192].iter().all(|&byte| byte == 1));
+    let new = buffer[8192..].iter().filter(|&&byte| byte == 2).count();
+    assert!(new > 0 && new < 8192 && new % 512 == 0);
+}
+
+#[test]
+fn a_full_disk_refuses_growth_and_reports_what_is_left() {
+    let vfs = disk();
+    let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    vfs.set_capacity(4096);
+    file.write_at(&[0; 4096], 0).unwrap();
+    let error = file.write_at(&[0], 4096).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(vfs.available_bytes(Path::new("/")).unwrap(), 0);
+}
+
+#[test]
+fn a_failed_sync_drops_the_data_so_that_a_second_one_would_lie() {
+    let vfs = disk();
+    let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    file.write_at(b"data", 0).unwrap();
+    vfs.set_fail_syncs(true);
+    assert!(file.sync_data().is_err());
+    vfs.set_fail_syncs(false);
+    assert!(file.sync_data().is_ok());
+    assert_eq!(file.len_bytes().unwrap(), 0);
+}
+
+#[test]
+fn a_directory_has_one_owner_until_it_lets_go_or_crashes() {
+    let vfs = disk();
+    let held = vfs.lock(Path::new("/")).unwrap();
+    assert!(vfs.lock(Path::new("/")).is_err());
+    drop(held);
+    let _held = vfs.lock(Path::new("/")).unwrap();
+    vfs.crash(CrashPlan::Process);
+    assert!(vfs.lock(Path::new("/")).is_ok());
+}

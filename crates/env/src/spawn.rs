@@ -1,0 +1,159 @@
+//! Tasks, blocking calls and I/O threads.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::{IoMachine, IoWake, Rng, Step};
+
+/// Starts concurrent work. In the simulator blocking work runs inline in virtual time.
+#[derive(Clone, Debug)]
+pub struct Spawn {
+    mode: Mode,
+}
+
+#[derive(Clone, Debug)]
+enum Mode {
+    Real,
+    Sim { rng: Rng, io_latency: Duration },
+}
+
+/// A running [`IoMachine`]; join it after its machine was told to finish.
+#[derive(Debug)]
+pub struct IoThread {
+    finished: JoinHandle<()>,
+}
+
+impl IoThread {
+    /// Waits until the machine is done and dropped.
+    pub async fn join(self) {
+        // The driver neither panics nor is aborted while its node runs; when it is, it is over.
+        drop(self.finished.await);
+    }
+}
+
+impl Spawn {
+    /// Real threads and tasks.
+    #[must_use]
+    pub fn real() -> Self {
+        Self { mode: Mode::Real }
+    }
+
+    /// Every I/O step takes a random virtual time of up to twice `io_latency`.
+    #[must_use]
+    pub fn sim(rng: Rng, io_latency: Duration) -> Self {
+        Self {
+            mode: Mode::Sim { rng, io_latency },
+        }
+    }
+
+    /// Starts a task on the current runtime.
+    pub fn task<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(future)
+    }
+
+    /// Runs blocking file work off the async threads.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
+    pub async fn blocking<T, F>(&self, work: F) -> io::Result<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.mode {
+            Mode::Real => tokio::task::spawn_blocking(work)
+                .await
+                .map_err(io::Error::other),
+            Mode::Sim { rng, io_latency } => {
+                tokio::time::sleep(rng.jitter(Duration::ZERO, *io_latency * 2)).await;
+                Ok(work())
+            }
+        }
+    }
+
+    /// Drives `machine` until it is done: on a thread called `name`, or in virtual time.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn io_thread(
+        &self,
+        name: &str,
+        wake: IoWake,
+        mut machine: impl IoMachine,
+    ) -> io::Result<IoThread> {
+        let finished = match &self.mode {
+            Mode::Real => {
+                let (done, finished) = tokio::sync::oneshot::channel();
+                std::thread::Builder::new()
+                    .name(name.to_owned())
+                    .spawn(move || {
+                        drive_blocking(&wake, &mut machine);
+                        drop(machine);
+                        // Nobody waiting is fine: the thread is over either way.
+                        drop(done.send(()));
+                    })?;
+                tokio::spawn(async move { drop(finished.await) })
+            }
+            Mode::Sim { rng, io_latency } => {
+                let (rng, io_latency) = (rng.fork(), *io_latency);
+                tokio::spawn(async move {
+                    loop {
+                        tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
+                        match machine.step() {
+                            Step::Again => {}
+                            Step::Idle => wake.wait(None).await,
+                            Step::IdleFor(limit) => wake.wait(Some(limit)).await,
+                            Step::Done => break,
+                        }
+                    }
+                })
+            }
+        };
+        Ok(IoThread { finished })
+    }
+}
+
+fn drive_blocking(wake: &IoWake, machine: &mut impl IoMachine) {
+    loop {
+        match machine.step() {
+            Step::Again => {}
+            Step::Idle => wake.wait_blocking(None),
+            Step::IdleFor(limit) => wake.wait_blocking(Some(limit)),
+            Step::Done => break,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Countdown(u32);
+
+    impl IoMachine for Countdown {
+        fn step(&mut self) -> Step {
+            self.0 -= 1;
+            if self.0 == 0 {
+                Step::Done
+            } else {
+                Step::IdleFor(Duration::from_millis(1))
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_runs_to_its_end_in_both_modes() {
+        let sim = Spawn::sim(Rng::from_seed(1), Duration::from_micros(10));
+        for spawn in [Spawn::real(), sim] {
+            let thread = spawn.io_thread("count", IoWake::default(), Countdown(5));
+            thread.expect("threads can be started").join().await;
+        }
+    }
+}

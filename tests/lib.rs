@@ -1,0 +1,1 @@
+//! Black-box tests of real processes; the tests are in `it/`.
