@@ -1,0 +1,1 @@
+//! Records from the uncompressed payload of a batch.
