@@ -1,1 +1,9 @@
-//! Black-box tests.
+//! Black-box tests: the shape of the tree, and real `floe` processes under faults.
+//!
+//! The cluster tests run the binary named by `FLOE_BIN`, else `target/release/floe`, through
+//! `scripts/cluster`, as a user would; they share no code with the broker.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod arrows;
+mod tidy;

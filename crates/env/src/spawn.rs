@@ -97,7 +97,7 @@ impl Spawn {
                         drive_blocking(&wake, &mut machine);
                         drop(machine);
                         // Nobody waiting is fine: the thread is over either way.
-                        drop(done.send(()));
+                        let _unwatched: Result<(), ()> = done.send(());
                     })?;
                 tokio::spawn(async move { drop(finished.await) })
             }
