@@ -1,1 +1,23 @@
-//! floe-journal.
+//! The durable store of a node: one journal for all Raft groups, partition segments behind it.
+//!
+//! Invariant: an acknowledgement ([`Durable`]) can be made only by a finished sync, and nothing
+//! is retried over a failed one. This is the only crate that touches the data directory; it knows
+//! groups, log indexes, terms and offsets, and nothing of Raft roles, topics or Kafka.
+//!
+//! A Raft entry goes to the journal (synced, all groups in one file) and stays readable in the
+//! *tail* in memory; once committed and locally durable it is copied to the group's partition
+//! segment, and a paced checkpoint syncs those files so that journal segments can be recycled.
+
+mod config;
+mod durable;
+mod error;
+mod group_log;
+mod journal;
+mod metrics;
+
+pub use config::{GroupKind, JournalConfig, NodeIdentity};
+pub use durable::{Durable, OnDurable};
+pub use error::{AppendError, Damage, OpenError, PoisonCause, ReadError, StoreError, StoreStatus};
+pub use group_log::{GroupLog, SegmentInfo};
+pub use journal::Journal;
+pub use metrics::{JournalMetrics, SyncLatency};

@@ -1,0 +1,29 @@
+//! The proof that bytes are on disk.
+//!
+//! Invariant: a [`Durable`] exists only after the sync it stands for returned success. Its
+//! constructor is visible in this crate only and called in two places: by the journal writer in
+//! the step after a commit group was written, and after a state file was synced and renamed.
+
+use crate::StoreError;
+
+/// What was asked is on this node's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durable {
+    lsn: u64,
+}
+
+impl Durable {
+    /// Only for a caller that holds a finished sync in its hands.
+    pub(crate) fn synced_to(lsn: u64) -> Self {
+        Self { lsn }
+    }
+
+    /// Everything in the journal below this position is durable.
+    #[must_use]
+    pub fn lsn(&self) -> u64 {
+        self.lsn
+    }
+}
+
+/// Called once, on the journal thread, in order per group. It must not block.
+pub type OnDurable = Box<dyn FnOnce(Result<Durable, StoreError>) + Send>;
