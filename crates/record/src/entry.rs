@@ -310,6 +310,3 @@ fn single_body(parts: Vec<(Option<[u8; BATCH_PREFIX_BYTES]>, Bytes)>) -> Result<
         _ => Err(EntryError::BatchCount { count }),
     }
 }
-
-#[cfg(test)]
-mod tests;
