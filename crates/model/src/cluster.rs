@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, PartitionIndex, TopicName};
+use crate::{NodeId, PartitionIndex, TopicId, TopicName};
 
 /// When a produce is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,6 +34,32 @@ pub struct TopicPartition {
     pub topic: TopicName,
     /// The partition's index in it.
     pub partition: PartitionIndex,
+}
+
+/// One partition of one topic, by identity: never means a topic made again under the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TopicIdPartition {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// The partition's index in it.
+    pub partition: PartitionIndex,
+}
+
+impl fmt::Display for TopicIdPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic_id, self.partition)
+    }
+}
+
+/// How a consumer group coordinates, and so what a commit must prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GroupKind {
+    /// Kafka's JoinGroup and SyncGroup: a commit carries the generation.
+    Classic,
+    /// Kafka's KIP-848 heartbeats: a commit carries the member epoch.
+    Consumer,
+    /// Floe's own: a commit carries the fencing token of each partition.
+    Native,
 }
 
 impl fmt::Display for TopicPartition {

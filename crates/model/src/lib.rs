@@ -11,12 +11,12 @@ pub mod limits;
 mod name;
 mod offset;
 
-pub use cluster::{Acks, NodeAddress, TopicPartition};
+pub use cluster::{Acks, GroupKind, NodeAddress, TopicIdPartition, TopicPartition};
 pub use error_code::ErrorCode;
 pub use hex::{from_hex, to_hex};
 pub use id::{
     ClusterId, FencingToken, Generation, Incarnation, NodeId, NodeUuid, PartitionIndex,
     ProducerEpoch, ProducerId, RaftGroupId, ReplicaId, Sequence, TopicId,
 };
-pub use name::{GroupName, InvalidName, TopicName};
+pub use name::{GroupName, InvalidName, MemberId, TopicName};
 pub use offset::{LeaderEpoch, LogId, LogIndex, Offset, Term};

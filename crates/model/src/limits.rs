@@ -26,3 +26,7 @@ pub const OFFSETS_PARTITIONS: u32 = 8;
 pub const PRODUCER_BATCHES_KEPT: usize = 5;
 /// Members one consumer group may have.
 pub const GROUP_MEMBERS_MAX: usize = 10_000;
+/// Longest member id of a consumer group, bytes.
+pub const MEMBER_ID_BYTES_MAX: usize = 512;
+/// Longest text that a member stores beside a committed offset, bytes (Kafka's rule).
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;

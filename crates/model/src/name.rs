@@ -1,10 +1,10 @@
-//! Names people choose: topics and consumer groups, with Kafka's rules.
+//! Names: topics and consumer groups, with Kafka's rules, and the members of groups.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{GROUP_NAME_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
+use crate::limits::{GROUP_NAME_BYTES_MAX, MEMBER_ID_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
 
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,32 @@ impl GroupName {
     }
 }
 
+/// One member of a consumer group, for one stay in it: 1 to 512 bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MemberId(String);
+
+impl MemberId {
+    /// Checks `id` against the rules.
+    ///
+    /// # Errors
+    /// The first rule that `id` breaks.
+    pub fn new(id: impl Into<String>) -> Result<Self, InvalidName> {
+        let id = id.into();
+        check_length(&id, MEMBER_ID_BYTES_MAX)?;
+        match id.chars().find(|c| c.is_control()) {
+            Some(character) => Err(InvalidName::Character { character }),
+            None => Ok(Self(id)),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn check_length(name: &str, limit: usize) -> Result<(), InvalidName> {
     match name.len() {
         0 => Err(InvalidName::Empty),
@@ -117,6 +143,7 @@ macro_rules! text {
 }
 text!(TopicName);
 text!(GroupName);
+text!(MemberId);
 
 #[cfg(test)]
 mod tests {
