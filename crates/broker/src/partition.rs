@@ -1,0 +1,186 @@
+//! One partition replica on this node.
+//!
+//! A partition has no task of its own while nothing happens. Its replicated state changes in
+//! Raft's apply; the leader side (the [`Sequencer`]) is a small locked owner, entered by whoever
+//! produces and by the task of each entry in flight. Lock order: sequencer, then state; apply
+//! takes only the state, so Raft never waits for a producer.
+
+mod control;
+mod machine;
+mod producer;
+mod sequencer;
+mod snapshot;
+mod state;
+
+use std::sync::Arc;
+
+use floe_env::Env;
+use floe_journal::GroupLog;
+use floe_model::{ErrorCode, LeaderEpoch, Offset, RaftGroupId, TopicIdPartition, TopicName};
+use floe_raft::{Proposal, ProposeError, RaftGroup, Role};
+use floe_rpc::{Failure, LeaderHint};
+use futures::FutureExt as _;
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use control::Control;
+pub(crate) use machine::PartitionMachine;
+pub(crate) use producer::BatchIdentity;
+pub(crate) use sequencer::{Answer, Offer, Offered, Placed};
+use sequencer::{NextEntry, Sequencer};
+pub(crate) use state::PartitionState;
+
+/// A replica of a partition.
+pub(crate) struct Partition {
+    pub(crate) key: TopicIdPartition,
+    pub(crate) topic: TopicName,
+    raft: RaftGroup,
+    /// Changed by apply only. Held for a look, never across another call.
+    state: Arc<Mutex<PartitionState>>,
+    /// Held while batches are judged, queued and proposed, so that log order is queue order.
+    sequencer: Mutex<Sequencer>,
+    env: Env,
+    tasks: TaskTracker,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        key: TopicIdPartition,
+        topic: TopicName,
+        raft: RaftGroup,
+        state: Arc<Mutex<PartitionState>>,
+        env: Env,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        let sequencer = Mutex::default();
+        Arc::new(Self { key, topic, raft, state, sequencer, env, tasks })
+    }
+
+    pub(crate) fn group(&self) -> RaftGroupId {
+        self.raft.id()
+    }
+
+    pub(crate) fn raft(&self) -> &RaftGroup {
+        &self.raft
+    }
+
+    pub(crate) fn log(&self) -> &GroupLog {
+        self.raft.log()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.raft.role()
+    }
+
+    pub(crate) fn log_start_offset(&self) -> Offset {
+        self.state.lock().log_start_offset
+    }
+
+    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.state.lock().epoch_end(epoch)
+    }
+
+    /// The epoch in which this replica may serve, or who may.
+    pub(crate) fn serving_epoch(&self) -> Result<LeaderEpoch, Failure> {
+        let role = self.role();
+        role.serving_epoch().ok_or_else(|| not_leader(role.leader, role.epoch))
+    }
+
+    /// Judges and queues batches of one request, in order, and proposes what may go. Without an
+    /// await: batches enter the queue in the order of the calls. Stops at the first refused one.
+    pub(crate) fn offer(self: &Arc<Self>, offers: Vec<Offer>) -> (Vec<Offered>, Option<Failure>) {
+        let epoch = match self.serving_epoch() {
+            Ok(epoch) => epoch,
+            Err(failure) => return (Vec::new(), Some(failure)),
+        };
+        let mut offered = Vec::with_capacity(offers.len());
+        let mut sequencer = self.sequencer.lock();
+        if let Err(code) = sequencer.enter(epoch) {
+            return (offered, Some(code.into()));
+        }
+        let mut refusal = None;
+        {
+            let state = self.state.lock();
+            for offer in offers {
+                match sequencer.offer(offer, &state.producers) {
+                    Ok(one) => offered.push(one),
+                    Err(code) => {
+                        refusal = Some(code.into());
+                        break;
+                    }
+                }
+            }
+        }
+        self.propose_queued(&mut sequencer);
+        (offered, refusal)
+    }
+
+    /// Appends a control entry and waits until it is applied.
+    pub(crate) async fn control(&self, control: Control) -> Result<(), Failure> {
+        let epoch = self.serving_epoch()?;
+        let proposal = Proposal::Control(control.encode());
+        match self.raft.propose(epoch, proposal).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+
+    /// Proposes entries while there are batches and room. Raft decides about refusals when the
+    /// proposal is made, so the first poll tells them, still under the lock: nothing that was
+    /// judged behind a refused batch is appended.
+    fn propose_queued(self: &Arc<Self>, sequencer: &mut Sequencer) {
+        while let Some(entry) = sequencer.next_entry() {
+            let NextEntry { epoch, ids, batches } = entry;
+            let mut outcome = Box::pin(self.raft.propose(epoch, Proposal::Data(batches)));
+            if let Some(done) = outcome.as_mut().now_or_never() {
+                settle(sequencer, &ids, epoch, done);
+                continue;
+            }
+            let partition = Arc::clone(self);
+            let settle_later = async move {
+                let done = outcome.await;
+                let mut sequencer = partition.sequencer.lock();
+                settle(&mut sequencer, &ids, epoch, done);
+                partition.propose_queued(&mut sequencer);
+            };
+            // Ends with the proposal, whose outcome Raft always tells; the tracker joins it.
+            drop(self.env.spawn.task(self.tasks.track_future(settle_later)));
+        }
+    }
+}
+
+fn settle(
+    sequencer: &mut Sequencer,
+    ids: &[u64],
+    epoch: LeaderEpoch,
+    outcome: Result<floe_raft::Applied, ProposeError>,
+) {
+    match outcome {
+        Ok(applied) => sequencer.committed(ids, applied.base_offset, epoch),
+        Err(ProposeError::Unknown) => {
+            sequencer.unknown(ids, &ErrorCode::Timeout.into(), epoch);
+        }
+        Err(error) => sequencer.refused(ids, &refusal(&error), epoch),
+    }
+}
+
+/// A refused or failed proposal in the words of the client protocol.
+pub(crate) fn refusal(error: &ProposeError) -> Failure {
+    match error {
+        ProposeError::NotLeader { leader, epoch } => not_leader(*leader, *epoch),
+        ProposeError::Busy => ErrorCode::Busy.into(),
+        ProposeError::DiskFull => ErrorCode::DiskFull.into(),
+        ProposeError::StorageFailed => ErrorCode::StorageFailed.into(),
+        ProposeError::Unknown => ErrorCode::Timeout.into(),
+        ProposeError::ShuttingDown => ErrorCode::ShuttingDown.into(),
+        ProposeError::TooLarge { .. } => ErrorCode::BatchTooLarge.into(),
+    }
+}
+
+/// "Not here", with the leader when it is known.
+pub(crate) fn not_leader(leader: Option<floe_model::NodeId>, epoch: LeaderEpoch) -> Failure {
+    Failure {
+        code: ErrorCode::NotLeader,
+        leader: leader.map(|node| LeaderHint { node, epoch }),
+    }
+}
