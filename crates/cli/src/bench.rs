@@ -1,0 +1,159 @@
+//! `floe bench`: measures the journal alone, or a running cluster through the client.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::arguments::{ConnectArgs, OutputArgs};
+use crate::config::value::{parse_bytes, parse_duration};
+use crate::failure::CommandError;
+
+/// Subcommands of `floe bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// The journal of one node alone, without a cluster
+    Journal(JournalArgs),
+    /// Throughput of producing
+    Produce(ProduceArgs),
+    /// Throughput of reading what is there
+    Consume(ConsumeArgs),
+    /// Time to the acknowledgement at a fixed rate
+    Latency(LatencyArgs),
+    /// Time without service while a command breaks something
+    Failover(FailoverArgs),
+}
+
+/// Arguments of `floe bench journal`.
+#[derive(Args, Debug)]
+pub(crate) struct JournalArgs {
+    /// Raft groups that append side by side
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) groups: u64,
+    /// How long to append
+    #[arg(long, default_value = "10s", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) duration: Duration,
+    /// Bytes of each batch
+    #[arg(long, default_value = "1 KiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) batch_size: u64,
+    /// Appends of one group that wait for their sync at a time
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) in_flight: usize,
+    /// Where to write [default: a new directory below the working directory, removed afterwards]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Which topic a benchmark uses.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TopicArgs {
+    /// The topic; made when missing
+    #[arg(long, default_value = "floe-bench", value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// Partitions of the topic when it is made
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) partitions: u32,
+    /// Copies of each partition when it is made [default: 3, or the number of nodes]
+    #[arg(long, value_name = "N")]
+    pub(crate) replication: Option<u32>,
+    /// Keep the topic afterwards
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Arguments of `floe bench produce`.
+#[derive(Args, Debug)]
+pub(crate) struct ProduceArgs {
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// Records to write, spread over all partitions
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(crate) records: u64,
+    /// Bytes of each value
+    #[arg(long, default_value = "1 KiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) record_size: u64,
+    /// Producers side by side
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) producers: u32,
+    /// How long a batch waits for company
+    #[arg(long, default_value = "5ms", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) linger: Duration,
+    /// Largest batch
+    #[arg(long, default_value = "64 KiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) batch_size: u64,
+    /// none, gzip, snappy, lz4 or zstd
+    #[arg(long, default_value = "none", value_name = "CODEC")]
+    pub(crate) compression: String,
+    /// When a record counts as written
+    #[arg(long, value_enum, default_value_t = crate::produce::AcksChoice::Quorum)]
+    pub(crate) acks: crate::produce::AcksChoice,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Arguments of `floe bench consume`.
+#[derive(Args, Debug)]
+pub(crate) struct ConsumeArgs {
+    /// The topic, read from its start to its end
+    #[arg(long, default_value = "floe-bench", value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// Stop after this many records
+    #[arg(long, value_name = "N")]
+    pub(crate) records: Option<u64>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Arguments of `floe bench latency`.
+#[derive(Args, Debug)]
+pub(crate) struct LatencyArgs {
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// Records per second, over all partitions
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) rate: u64,
+    /// How long to measure
+    #[arg(long, default_value = "10s", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) duration: Duration,
+    /// Bytes of each value
+    #[arg(long, default_value = "1 KiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) record_size: u64,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Arguments of `floe bench failover`.
+#[derive(Args, Debug)]
+pub(crate) struct FailoverArgs {
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// What breaks something, as a shell command
+    #[arg(long, value_name = "CMD")]
+    pub(crate) exec: String,
+    /// Steady producing before the command
+    #[arg(long, default_value = "5s", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) before: Duration,
+    /// Longest wait for all partitions after the command
+    #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) after: Duration,
+    /// Time between two records of one partition
+    #[arg(long, default_value = "100ms", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) interval: Duration,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Runs `floe bench`.
+pub(crate) async fn run(_command: BenchCommand) -> Result<(), CommandError> {
+    Err(CommandError::failed("not connected to the client yet"))
+}

@@ -1,0 +1,78 @@
+//! Explains why a node did not start: what, where, and what to type next.
+
+use std::io;
+use std::path::Path;
+
+use floe_broker::StartError;
+
+use crate::failure::CommandError;
+
+/// The failure of `floe serve` for a node that did not start.
+pub(crate) fn explain(error: &StartError, data_dir: &Path) -> CommandError {
+    let failed = CommandError::failed(error.to_string());
+    let dir = data_dir.display();
+    match error {
+        StartError::InvalidNodeId { .. }
+        | StartError::NotASeed { .. }
+        | StartError::DuplicateSeed { .. }
+        | StartError::WildcardWithoutAdvertised { .. } => {
+            CommandError::usage(error.to_string()).next("see every value:  floe config show")
+        }
+        StartError::Listen { addr, source } => cannot_listen(addr, source),
+        StartError::Store { source, .. } => explain_store(failed, source, data_dir),
+        StartError::WrongCluster { .. } => failed
+            .at(format!("the data in {dir} was not touched"))
+            .next("start with an empty directory:  floe serve --data-dir DIR"),
+        StartError::WrongClusterName { .. } | StartError::SeedsDiffer { .. } => failed
+            .at("cluster.name and cluster.seeds must be equal on all nodes")
+            .next("compare:  floe config show --config FILE"),
+        StartError::Rejected { .. } => failed
+            .at("this disk was replaced, or it belongs to another node")
+            .next("start with an empty directory:  floe serve --data-dir DIR"),
+        StartError::Raft(_) | StartError::Group(_) | StartError::StoreFailed(_) => {
+            failed.next(format!("check the data directory:  floe log verify {dir}"))
+        }
+    }
+}
+
+/// The failure for an address that cannot be bound.
+pub(crate) fn cannot_listen(addr: &str, error: &io::Error) -> CommandError {
+    let failed = CommandError::failed(format!("cannot listen on {addr}: {error}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => failed
+            .at("another process has the port, perhaps another node")
+            .next(format!("who is it:  ss -ltnp 'sport = :{}'", port(addr))),
+        io::ErrorKind::PermissionDenied => {
+            failed.at("ports below 1024 need privileges; choose a higher one")
+        }
+        _ => failed.next("see every address:  floe config show"),
+    }
+}
+
+fn port(addr: &str) -> &str {
+    addr.rsplit(':').next().unwrap_or(addr)
+}
+
+fn explain_store(
+    failed: CommandError,
+    error: &floe_journal::OpenError,
+    data_dir: &Path,
+) -> CommandError {
+    use floe_journal::OpenError;
+    let dir = data_dir.display();
+    match error {
+        OpenError::InUse { .. } => failed
+            .at("another process has the directory open")
+            .next("use another one:  floe serve --data-dir DIR"),
+        OpenError::ForeignNode { .. } => failed
+            .at("the directory belongs to another node; nothing was changed")
+            .next("use the right number:  floe serve --set node.id=N"),
+        OpenError::NewerFormat { .. } => failed
+            .at("it was written by a newer release; nothing was changed")
+            .next("see yours:  floe --version"),
+        OpenError::Damaged { .. } => {
+            failed.next(format!("see how bad it is:  floe log verify {dir}"))
+        }
+        _ => failed,
+    }
+}
