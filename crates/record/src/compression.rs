@@ -2,7 +2,7 @@
 //!
 //! Sizes claimed by compressed bytes are never believed: output grows as it is produced and
 //! stops at the caller's limit, beyond which nothing is reserved but the codec's own state (at
-//! most 9 MiB, the buffers of an LZ4 frame with 4 MiB blocks) and the slack of a doubling `Vec`.
+//! most 13 MiB, the buffers of an LZ4 frame of linked 4 MiB blocks) and the slack of a doubling `Vec`.
 //! Readers are strict where a lenient one would let a batch pass that other clients cannot read:
 //! truncated streams and bytes behind the end are refused.
 
