@@ -18,9 +18,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raft", &["rpc", "journal", "record", "model", "env"]),
     ("metadata", &["model"]),
     ("group", &["model"]),
-    ("broker", &["raft", "rpc", "journal", "record", "metadata", "group", "env", "model"]),
+    (
+        "broker",
+        &[
+            "raft", "rpc", "journal", "record", "metadata", "group", "env", "model",
+        ],
+    ),
     ("kafka-codec", &["record", "model"]),
-    ("kafka", &["broker", "kafka-codec", "record", "env", "model"]),
+    (
+        "kafka",
+        &["broker", "kafka-codec", "record", "env", "model"],
+    ),
     ("client", &["rpc", "record", "env", "model"]),
     ("console", &["broker", "model", "env"]),
     ("demo", &["client", "record", "env", "model"]),
@@ -52,19 +60,31 @@ fn every_arrow_between_crates_is_drawn() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     let mut seen = BTreeSet::new();
     for package in &metadata.packages {
-        let Some(name) = package.name.strip_prefix("floe-") else { continue };
+        let Some(name) = package.name.strip_prefix("floe-") else {
+            continue;
+        };
         if name == "tests" {
             continue;
         }
-        let arrows = allowed.get(name).unwrap_or_else(|| panic!("crate '{name}' is not drawn"));
+        let arrows = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("crate '{name}' is not drawn"));
         seen.insert(name);
         for dependency in &package.dependencies {
-            let Some(to) = dependency.name.strip_prefix("floe-") else { continue };
+            let Some(to) = dependency.name.strip_prefix("floe-") else {
+                continue;
+            };
             if dependency.kind == DependencyKind::Normal {
-                assert!(arrows.contains(&to), "{name} -> {to} is not an arrow of the design");
+                assert!(
+                    arrows.contains(&to),
+                    "{name} -> {to} is not an arrow of the design"
+                );
             }
             if dependency.kind == DependencyKind::Development && to == "testkit" {
-                assert!(!TESTKIT_ONLY_FROM_TESTS_FOLDER.contains(&name), "{name} -> testkit");
+                assert!(
+                    !TESTKIT_ONLY_FROM_TESTS_FOLDER.contains(&name),
+                    "{name} -> testkit"
+                );
             }
         }
     }
@@ -92,7 +112,10 @@ fn replaceable_libraries_have_one_home() {
             if dependency.kind != DependencyKind::Normal {
                 continue;
             }
-            if let Some((_, home)) = homes.iter().find(|(library, _)| *library == dependency.name) {
+            if let Some((_, home)) = homes
+                .iter()
+                .find(|(library, _)| *library == dependency.name)
+            {
                 assert!(home.contains(&name), "{name} names {}", dependency.name);
             }
         }

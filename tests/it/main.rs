@@ -6,4 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod cluster;
+mod ledger;
+mod no_loss;
 mod tidy;

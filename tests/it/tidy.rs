@@ -5,11 +5,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const ROOT_ENTRIES: &[&str] = &[
-    ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "LICENSE",
-    "README.md", "clippy.toml", "cluster", "crates", "deny.toml", "docs", "jepsen-like",
-    "rustfmt.toml", "scripts", "tests",
+    ".ci",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "clippy.toml",
+    "cluster",
+    "crates",
+    "deny.toml",
+    "docs",
+    "jepsen-like",
+    "rustfmt.toml",
+    "scripts",
+    "tests",
 ];
-const BANNED_FILE_NAMES: &[&str] = &["utils.rs", "helpers.rs", "common.rs", "types.rs", "manager.rs"];
+const BANNED_FILE_NAMES: &[&str] = &[
+    "utils.rs",
+    "helpers.rs",
+    "common.rs",
+    "types.rs",
+    "manager.rs",
+];
 /// Lines of one source file before its tests.
 const FILE_LINES_MAX: usize = 600;
 
@@ -24,21 +44,34 @@ fn files() -> Vec<PathBuf> {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "the tests run inside a git checkout");
+    assert!(
+        output.status.success(),
+        "the tests run inside a git checkout"
+    );
     let listing = String::from_utf8(output.stdout).unwrap();
-    listing.lines().map(PathBuf::from).filter(|file| root().join(file).is_file()).collect()
+    listing
+        .lines()
+        .map(PathBuf::from)
+        .filter(|file| root().join(file).is_file())
+        .collect()
 }
 
 fn rust_sources() -> impl Iterator<Item = (PathBuf, String)> {
-    files().into_iter().filter(|file| file.extension().is_some_and(|end| end == "rs")).map(|file| {
-        let text = fs::read_to_string(root().join(&file)).unwrap();
-        (file, text)
-    })
+    files()
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "rs"))
+        .map(|file| {
+            let text = fs::read_to_string(root().join(&file)).unwrap();
+            (file, text)
+        })
 }
 
 fn is_test_code(file: &Path) -> bool {
     file.components().any(|part| {
-        matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "benches" | "examples"))
+        matches!(
+            part.as_os_str().to_str(),
+            Some("tests" | "tests.rs" | "benches" | "examples")
+        )
     })
 }
 
@@ -51,8 +84,18 @@ fn without_tests(text: &str) -> &str {
 #[test]
 fn the_root_holds_only_what_belongs_there() {
     for file in files() {
-        let first = file.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
-        assert!(ROOT_ENTRIES.contains(&first.as_str()), "unexpected root entry '{first}'");
+        let first = file
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            ROOT_ENTRIES.contains(&first.as_str()),
+            "unexpected root entry '{first}'"
+        );
     }
 }
 
@@ -62,13 +105,20 @@ fn source_files_are_short_and_named_by_a_noun() {
     for (file, text) in rust_sources() {
         let name = file.file_name().unwrap().to_str().unwrap();
         if BANNED_FILE_NAMES.contains(&name) {
-            wrong.push(format!("{}: says nothing about what is in it", file.display()));
+            wrong.push(format!(
+                "{}: says nothing about what is in it",
+                file.display()
+            ));
         }
         let lines = without_tests(&text).lines().count();
         if !is_test_code(&file) && lines > FILE_LINES_MAX {
             wrong.push(format!("{}: {lines} lines", file.display()));
         }
-        if !text.starts_with("//!") && !text.starts_with("#!") && name != "build.rs" && !is_test_code(&file) {
+        if !text.starts_with("//!")
+            && !text.starts_with("#!")
+            && name != "build.rs"
+            && !is_test_code(&file)
+        {
             wrong.push(format!("{}: no module documentation", file.display()));
         }
     }
@@ -79,14 +129,22 @@ fn source_files_are_short_and_named_by_a_noun() {
 fn only_the_seams_touch_the_machine() {
     // Split so that this file does not find itself.
     let direct = [
-        concat!("Instant::", "now("), concat!("SystemTime::", "now("), concat!("std::", "fs::"),
-        concat!("thread::", "spawn("), concat!("thread::", "sleep("), concat!("rand::", "rng("),
-        concat!("tokio::", "spawn("), concat!("TcpListener::", "bind("), concat!("TcpStream::", "connect("),
+        concat!("Instant::", "now("),
+        concat!("SystemTime::", "now("),
+        concat!("std::", "fs::"),
+        concat!("thread::", "spawn("),
+        concat!("thread::", "sleep("),
+        concat!("rand::", "rng("),
+        concat!("tokio::", "spawn("),
+        concat!("TcpListener::", "bind("),
+        concat!("TcpStream::", "connect("),
     ];
     let mut wrong = Vec::new();
     for (file, text) in rust_sources() {
-        let machine = file.starts_with("crates/env") || file.starts_with("crates/cli")
-            || !file.starts_with("crates") || is_test_code(&file)
+        let machine = file.starts_with("crates/env")
+            || file.starts_with("crates/cli")
+            || !file.starts_with("crates")
+            || is_test_code(&file)
             || file.file_name().is_some_and(|name| name == "build.rs");
         if machine {
             continue;
@@ -104,8 +162,12 @@ fn only_the_seams_touch_the_machine() {
 #[test]
 fn nothing_is_unfinished_silenced_or_unbounded() {
     let banned = [
-        concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ig", "nore"),
-        concat!("FIX", "ME"), concat!("allow(dead", "_code"), concat!("allow(unu", "sed"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ig", "nore"),
+        concat!("FIX", "ME"),
+        concat!("allow(dead", "_code"),
+        concat!("allow(unu", "sed"),
         concat!("unbounded", "_channel("),
     ];
     let mut wrong = Vec::new();
@@ -123,7 +185,12 @@ fn nothing_is_unfinished_silenced_or_unbounded() {
 fn rpc_messages_carry_bytes_as_payloads() {
     for (file, text) in rust_sources() {
         let message = file.starts_with("crates/rpc/src/client_api")
-            || file.ends_with("peer_api.rs") || file.ends_with("cluster_api.rs");
-        assert!(!message || !text.contains("Vec<u8>"), "{}: use Payload", file.display());
+            || file.ends_with("peer_api.rs")
+            || file.ends_with("cluster_api.rs");
+        assert!(
+            !message || !text.contains("Vec<u8>"),
+            "{}: use Payload",
+            file.display()
+        );
     }
 }

@@ -9,10 +9,10 @@ mod audit;
 mod customer_ui;
 mod notifications;
 
-pub use analytics::Analytics;
-pub use audit::Audit;
-pub use customer_ui::CustomerUi;
-pub use notifications::Notifications;
+pub(crate) use analytics::Analytics;
+pub(crate) use audit::Audit;
+pub(crate) use customer_ui::CustomerUi;
+pub(crate) use notifications::Notifications;
 
 use crate::Position;
 

@@ -1,0 +1,151 @@
+//! A cluster of real processes, driven through `scripts/cluster` as a user would.
+//!
+//! Each has a directory and a range of ports of its own and is taken down when dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Ports that one cluster may use, from its base on.
+const PORTS_PER_CLUSTER: u16 = 60;
+
+pub struct Cluster {
+    dir: TempDir,
+    base_port: u16,
+    nodes: u16,
+}
+
+impl Cluster {
+    /// Starts `nodes` nodes and waits until all of them serve.
+    pub fn up(nodes: u16) -> Self {
+        let cluster = Self {
+            dir: TempDir::new().unwrap(),
+            base_port: next_base_port(),
+            nodes,
+        };
+        let (nodes, port) = (nodes.to_string(), cluster.base_port.to_string());
+        cluster.script(&["up", "--nodes", &nodes, "--base-port", &port]);
+        cluster
+    }
+
+    pub fn kill(&self, node: u32) {
+        self.script(&["kill", &node.to_string()]);
+    }
+
+    pub fn start(&self, node: u32) {
+        self.script(&["start", &node.to_string()]);
+    }
+
+    pub fn stop(&self, node: u32) {
+        self.script(&["stop", &node.to_string()]);
+    }
+
+    pub fn pause(&self, node: u32) {
+        self.script(&["pause", &node.to_string()]);
+    }
+
+    pub fn resume(&self, node: u32) {
+        self.script(&["resume", &node.to_string()]);
+    }
+
+    /// What `scripts/cluster status -o json` prints.
+    pub fn status(&self) -> Value {
+        let output = self.script(&["status", "-o", "json"]);
+        serde_json::from_slice(&output.stdout).expect("status prints one JSON document")
+    }
+
+    /// Node ids, from 1.
+    pub fn nodes(&self) -> impl Iterator<Item = u32> + use<> {
+        1..=u32::from(self.nodes)
+    }
+
+    /// The client addresses of all nodes, for `--server` and `Client::connect`.
+    pub fn servers(&self) -> String {
+        let port = |node: u32| u32::from(self.base_port) + 10 * (node - 1);
+        self.nodes()
+            .map(|node| format!("127.0.0.1:{}", port(node)))
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    /// The node that leads most partitions.
+    pub fn busiest(&self) -> u32 {
+        let status = self.status();
+        let nodes = status["nodes"].as_array().unwrap();
+        let busiest = nodes
+            .iter()
+            .max_by_key(|node| node["leaders"].as_u64().unwrap_or(0));
+        u32::try_from(busiest.unwrap()["id"].as_u64().unwrap()).unwrap()
+    }
+
+    /// Runs `floe` against this cluster.
+    pub fn floe(&self, arguments: &[&str]) -> Output {
+        Command::new(binary())
+            .args(arguments)
+            .env("FLOE_SERVER", self.servers())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Runs the cluster script; a failure fails the test with what the script said.
+    fn script(&self, arguments: &[&str]) -> Output {
+        let output = self.try_script(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "scripts/cluster {arguments:?}: {said}"
+        );
+        output
+    }
+
+    pub fn try_script(&self, arguments: &[&str]) -> Output {
+        Command::new(root().join("scripts/cluster"))
+            .args(arguments)
+            .arg("--dir")
+            .arg(self.dir.path())
+            .env("FLOE_BIN", binary())
+            .output()
+            .expect("the script runs")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in self.nodes() {
+                let logs = self.try_script(&["logs", &node.to_string()]);
+                let text = String::from_utf8_lossy(&logs.stdout);
+                let tail: Vec<&str> = text.lines().rev().take(30).collect();
+                eprintln!("node {node}, last lines of its log:");
+                tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+            }
+        }
+        self.try_script(&["down"]);
+    }
+}
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    let given = std::env::var_os("FLOE_BIN").map(PathBuf::from);
+    let binary = given.unwrap_or_else(|| root().join("target/release/floe"));
+    assert!(
+        binary.exists(),
+        "{} is missing: run scripts/test",
+        binary.display()
+    );
+    binary
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn next_base_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Runs beside each other start in different places, below the ephemeral ports.
+    let start = 12_000 + u16::try_from(std::process::id() % 160).unwrap() * PORTS_PER_CLUSTER;
+    start + TAKEN.fetch_add(PORTS_PER_CLUSTER, Ordering::Relaxed)
+}
