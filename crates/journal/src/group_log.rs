@@ -1,14 +1,22 @@
-//! The log of one group.
+//! The handle to one group's log: Raft's view (entries by index) and the readers' (records by
+//! offset). Cheap to clone; all state is in `GroupCore`.
+
 use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use floe_model::{LogId, LogIndex, Offset, RaftGroupId};
 use floe_record::{Entry, StampedBatch};
 use tokio::sync::watch;
+
+use crate::group_core::GroupCore;
 use crate::{AppendError, Damage, Durable, GroupKind, OnDurable, ReadError, StoreError};
 
-/// The log of one group. Cheap to clone.
+/// The log of one group.
 #[derive(Clone)]
-pub struct GroupLog;
+pub struct GroupLog {
+    core: Arc<GroupCore>,
+}
 
 /// One partition segment, for decisions about retention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,36 +33,224 @@ pub struct SegmentInfo {
     pub last_appended_at_ms: i64,
 }
 
-#[allow(missing_docs, unused_variables, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate, clippy::unused_async)]
 impl GroupLog {
-    pub fn id(&self) -> RaftGroupId { unimplemented!() }
-    pub fn kind(&self) -> GroupKind { unimplemented!() }
-    pub fn meta(&self) -> Bytes { unimplemented!() }
-    pub fn is_damaged(&self) -> Option<Damage> { unimplemented!() }
-    pub fn append(&self, entries: Vec<Entry>, done: OnDurable) -> Result<(), AppendError> { unimplemented!() }
-    pub fn save_vote(&self, vote: Bytes, done: OnDurable) -> Result<(), AppendError> { unimplemented!() }
-    pub fn vote(&self) -> Option<Bytes> { unimplemented!() }
-    pub fn truncate_from(&self, index: LogIndex) -> Result<(), AppendError> { unimplemented!() }
-    pub fn log_start(&self) -> Option<LogId> { unimplemented!() }
-    pub fn last_log_id(&self) -> Option<LogId> { unimplemented!() }
-    pub fn durable_log_id(&self) -> Option<LogId> { unimplemented!() }
-    pub fn log_id_at(&self, index: LogIndex) -> Option<LogId> { unimplemented!() }
-    pub async fn read_entries(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Entry>, ReadError> { unimplemented!() }
-    pub fn applied(&self, id: LogId, state: &mut dyn FnMut() -> Bytes) { unimplemented!() }
-    pub fn applied_floor(&self) -> Option<LogId> { unimplemented!() }
-    pub fn latest_state(&self) -> Option<(LogId, Bytes)> { unimplemented!() }
-    pub fn state_at_log_start(&self) -> Option<(LogId, Bytes)> { unimplemented!() }
-    pub async fn save_state(&self, id: LogId, state: Bytes) -> Result<Durable, StoreError> { unimplemented!() }
-    pub fn purge(&self, upto: LogId) -> Result<(), AppendError> { unimplemented!() }
-    pub fn advance_log_start(&self, before: Offset) -> Option<LogId> { unimplemented!() }
-    pub async fn reset(&self, log_start: LogId, next_offset: Offset, state: Bytes) -> Result<Durable, StoreError> { unimplemented!() }
-    pub fn next_offset(&self) -> Offset { unimplemented!() }
-    pub fn high_watermark(&self) -> Offset { unimplemented!() }
-    pub fn watch_high_watermark(&self) -> watch::Receiver<Offset> { unimplemented!() }
-    pub fn first_offset(&self) -> Offset { unimplemented!() }
-    pub async fn fetch(&self, from: Offset, max_bytes: usize, upto: Offset) -> Result<Vec<StampedBatch>, ReadError> { unimplemented!() }
-    pub async fn offset_for_timestamp(&self, timestamp_ms: i64) -> Result<Option<(Offset, i64)>, ReadError> { unimplemented!() }
-    pub fn size_bytes(&self) -> u64 { unimplemented!() }
-    pub fn segments(&self) -> Vec<SegmentInfo> { unimplemented!() }
-    pub fn queued_bytes(&self) -> u64 { unimplemented!() }
+    pub(crate) fn new(core: Arc<GroupCore>) -> Self {
+        Self { core }
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn id(&self) -> RaftGroupId {
+        self.core.id
+    }
+
+    /// What the group keeps.
+    #[must_use]
+    pub fn kind(&self) -> GroupKind {
+        self.core.kind
+    }
+
+    /// What it was created with.
+    #[must_use]
+    pub fn meta(&self) -> Bytes {
+        self.core.meta.clone()
+    }
+
+    /// What was lost, if anything was. Such a replica neither votes nor leads nor counts.
+    #[must_use]
+    pub fn is_damaged(&self) -> Option<Damage> {
+        self.core.lock().damage
+    }
+
+    /// Appends entries with consecutive indexes. They are readable on return and durable when
+    /// `done` is called. Offsets are stamped here unless the entries carry them (a `base_offset`
+    /// other than -1), then they must be the ones this log would give.
+    ///
+    /// # Errors
+    /// Nothing was changed. `Full` says to try again later.
+    pub fn append(&self, entries: Vec<Entry>, done: OnDurable) -> Result<(), AppendError> {
+        self.core.append(entries, done)
+    }
+
+    /// Whether a leader may propose `bytes` more now. Stricter than `append`, which must take what
+    /// other leaders were already allowed to send.
+    ///
+    /// # Errors
+    /// `Full` when a bound is reached, or why the store stopped.
+    pub fn admit(&self, bytes: u64) -> Result<(), AppendError> {
+        self.core.admit(bytes)
+    }
+
+    /// Saves the vote; durable when `done` is called.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn save_vote(&self, vote: Bytes, done: OnDurable) -> Result<(), AppendError> {
+        self.core.save_vote(vote, done)
+    }
+
+    /// The vote saved last.
+    #[must_use]
+    pub fn vote(&self) -> Option<Bytes> {
+        self.core.lock().vote.clone()
+    }
+
+    /// Removes the entries from `index` on. Ordered on disk before everything that follows.
+    ///
+    /// # Errors
+    /// `Applied` at or below the applied entry, `Gap` beyond the end of the log.
+    pub fn truncate_from(&self, index: LogIndex) -> Result<(), AppendError> {
+        self.core.truncate_from(index)
+    }
+
+    /// The last purged entry, the one before the first; `None` when the log starts at index 0.
+    #[must_use]
+    pub fn log_start(&self) -> Option<LogId> {
+        self.core.lock().start.id
+    }
+
+    /// The last entry, or the last purged one of an empty log.
+    #[must_use]
+    pub fn last_log_id(&self) -> Option<LogId> {
+        self.core.lock().tail.end().id
+    }
+
+    /// The last entry that is on disk.
+    #[must_use]
+    pub fn durable_log_id(&self) -> Option<LogId> {
+        self.core.lock().durable
+    }
+
+    /// The log id of `index`, if it is in the log or the last purged one.
+    #[must_use]
+    pub fn log_id_at(&self, index: LogIndex) -> Option<LogId> {
+        self.core.lock().log_id_at(index)
+    }
+
+    /// Entries from exactly `range.start` on, contiguous, at least one; fewer than asked for when
+    /// `max_bytes` or a boundary of storage is reached.
+    ///
+    /// # Errors
+    /// `Purged` and `Gap` outside of the log; `Io` and `Damaged` from a partition segment.
+    pub async fn read_entries(
+        &self,
+        range: Range<LogIndex>,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let state = self.core.lock();
+        let mut bytes = 0;
+        let mut out = Vec::new();
+        for slot in state.tail.from(range.start) {
+            if slot.entry.index >= range.end {
+                break;
+            }
+            bytes += slot.entry.encoded_len();
+            if bytes > max_bytes && !out.is_empty() {
+                break;
+            }
+            out.push((*slot.entry).clone());
+        }
+        if out
+            .first()
+            .is_none_or(|entry: &Entry| entry.index != range.start)
+        {
+            return Err(ReadError::Gap {
+                index: range.start,
+                next: state.tail.end().next_index(),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Everything up to and including `id` is committed and applied. `state` is called at once
+    /// and only when the group's segment rolls right here.
+    pub fn applied(&self, id: LogId, state: &mut dyn FnMut() -> Bytes) {
+        self.core.applied(id, state);
+    }
+
+    /// What a restart would restore as applied: never ahead of the durable log.
+    #[must_use]
+    pub fn applied_floor(&self) -> Option<LogId> {
+        self.core.lock().applied_floor()
+    }
+    #[allow(missing_docs)]
+    pub fn latest_state(&self) -> Option<(LogId, Bytes)> {
+        None
+    }
+    #[allow(missing_docs)]
+    pub fn state_at_log_start(&self) -> Option<(LogId, Bytes)> {
+        None
+    }
+    #[allow(missing_docs)]
+    pub async fn save_state(&self, id: LogId, state: Bytes) -> Result<Durable, StoreError> {
+        unimplemented!()
+    }
+    #[allow(missing_docs)]
+    pub fn purge(&self, upto: LogId) -> Result<(), AppendError> {
+        unimplemented!()
+    }
+    #[allow(missing_docs)]
+    pub fn advance_log_start(&self, before: Offset) -> Option<LogId> {
+        None
+    }
+    #[allow(missing_docs)]
+    pub async fn reset(
+        &self,
+        log_start: LogId,
+        next_offset: Offset,
+        state: Bytes,
+    ) -> Result<Durable, StoreError> {
+        unimplemented!()
+    }
+    /// The log end offset, uncommitted records included.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.core.lock().tail.end().next_offset
+    }
+
+    /// The first offset that is not applied yet.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.core.lock().applied.next_offset
+    }
+
+    /// Follows the high watermark.
+    #[must_use]
+    pub fn watch_high_watermark(&self) -> watch::Receiver<Offset> {
+        self.core.watch_high_watermark()
+    }
+    #[allow(missing_docs)]
+    pub fn first_offset(&self) -> Offset {
+        Offset(0)
+    }
+    #[allow(missing_docs)]
+    pub async fn fetch(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+    ) -> Result<Vec<StampedBatch>, ReadError> {
+        unimplemented!()
+    }
+    #[allow(missing_docs)]
+    pub async fn offset_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        unimplemented!()
+    }
+    #[allow(missing_docs)]
+    pub fn size_bytes(&self) -> u64 {
+        0
+    }
+    #[allow(missing_docs)]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        Vec::new()
+    }
+
+    /// Appended bytes that are not on disk yet.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.core.lock().queued_bytes
+    }
 }

@@ -8,12 +8,35 @@
 //! *tail* in memory; once committed and locally durable it is copied to the group's partition
 //! segment, and a paced checkpoint syncs those files so that journal segments can be recycled.
 
+mod aligned_buffer;
+mod commit_group;
 mod config;
 mod durable;
 mod error;
+mod frame;
+mod group_core;
+mod group_encoder;
 mod group_log;
+mod health;
 mod journal;
+mod journal_file;
+mod journal_queue;
+mod journal_space;
+mod log_position;
+mod log_state;
 mod metrics;
+mod node;
+mod node_meta;
+mod prewriter;
+mod segment_cache;
+mod segment_header;
+mod segment_list;
+mod segment_work;
+mod sparse_index;
+mod tail;
+mod tail_budget;
+mod term_index;
+mod writer;
 
 pub use config::{GroupKind, JournalConfig, NodeIdentity};
 pub use durable::{Durable, OnDurable};
@@ -21,3 +44,5 @@ pub use error::{AppendError, Damage, OpenError, PoisonCause, ReadError, StoreErr
 pub use group_log::{GroupLog, SegmentInfo};
 pub use journal::Journal;
 pub use metrics::{JournalMetrics, SyncLatency};
+pub use node_meta::DIRECTORY_VERSION;
+pub use segment_header::JOURNAL_VERSION;

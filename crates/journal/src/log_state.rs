@@ -1,0 +1,255 @@
+//! The memory of one group's log. Guarded by one mutex in `GroupCore`; nothing here does I/O.
+//!
+//! Four watermarks: *appended* (end of the tail), *durable* (journal frame synced), *applied*
+//! (committed, said by the state machine), *written* (in a partition segment). Invariants:
+//! start <= written <= min(applied, durable) <= appended; everything above `written` is in the
+//! tail; what is applied is never truncated.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_model::{LeaderEpoch, LogId, LogIndex, Offset};
+use floe_record::{Entry, EntryKind};
+
+use crate::log_position::{LogPosition, next_index};
+use crate::segment_list::{Roll, SegmentList};
+use crate::tail::{Tail, TailSlot};
+use crate::term_index::TermIndex;
+use crate::{AppendError, Damage, GroupKind, JournalConfig};
+
+/// What the group's mutex guards.
+pub(crate) struct LogState {
+    pub(crate) damage: Option<Damage>,
+    pub(crate) deleted: bool,
+    pub(crate) vote: Option<Bytes>,
+    /// The last purged entry.
+    pub(crate) start: LogPosition,
+    /// The same as the journal has it for sure.
+    pub(crate) durable_start: LogPosition,
+    /// Where the log may be purged up to: the newest start that retention asked for.
+    pub(crate) wanted_start: LogPosition,
+    pub(crate) tail: Tail,
+    pub(crate) terms: TermIndex,
+    pub(crate) durable: Option<LogId>,
+    pub(crate) applied: LogPosition,
+    pub(crate) written: LogPosition,
+    /// Up to here partition segments are synced.
+    pub(crate) synced: LogPosition,
+    /// Grows with each truncation and reset, so that completions of dead appends are known.
+    pub(crate) generation: u64,
+    /// Grows with each reset, so that file work begun before it is thrown away.
+    pub(crate) resets: u64,
+    /// Truncations, purges and resets whose frames are not durable yet.
+    pub(crate) structural_in_flight: u32,
+    pub(crate) uncommitted_bytes: u64,
+    pub(crate) queued_bytes: u64,
+    pub(crate) segments: SegmentList,
+    pub(crate) in_write_queue: bool,
+    pub(crate) in_eviction_queue: bool,
+}
+
+impl LogState {
+    /// An empty log after `start`.
+    pub(crate) fn new(start: LogPosition) -> Self {
+        Self {
+            damage: None,
+            deleted: false,
+            vote: None,
+            start,
+            durable_start: start,
+            wanted_start: start,
+            tail: Tail::new(start),
+            terms: TermIndex::default(),
+            durable: start.id,
+            applied: start,
+            written: start,
+            synced: start,
+            generation: 0,
+            resets: 0,
+            structural_in_flight: 0,
+            uncommitted_bytes: 0,
+            queued_bytes: 0,
+            segments: SegmentList::default(),
+            in_write_queue: false,
+            in_eviction_queue: false,
+        }
+    }
+
+    /// Refuses changes of a damaged or deleted group.
+    pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
+        match self.damage {
+            _ if self.deleted => Err(AppendError::Deleted),
+            Some(damage) => Err(AppendError::Damaged(damage)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that `entries` continue the log and stamps them: a pure function of the log prefix
+    /// and the entries. Changes nothing else.
+    pub(crate) fn stamp(
+        &self,
+        entries: Vec<Entry>,
+        frame_bytes_max: u64,
+    ) -> Result<Vec<Arc<Entry>>, AppendError> {
+        let mut position = self.tail.end();
+        let mut stamped = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            let index = entry.index;
+            if index != position.next_index() {
+                return Err(AppendError::Gap {
+                    expected: position.next_index(),
+                    got: index,
+                });
+            }
+            let no_epoch =
+                entry.kind() == EntryKind::Data && LeaderEpoch::from_term(entry.term).is_none();
+            if no_epoch || position.id.is_some_and(|last| entry.term < last.term) {
+                return Err(AppendError::Term { index });
+            }
+            let size_bytes = entry.encoded_len() as u64;
+            if entry.check_limits().is_err() || size_bytes > frame_bytes_max {
+                return Err(AppendError::TooLarge {
+                    size_bytes,
+                    limit_bytes: frame_bytes_max,
+                });
+            }
+            let expected = position.next_offset;
+            if entry.base_offset == Offset(-1) {
+                entry.stamp_offsets(expected);
+            } else if entry.verify_offsets(expected).is_err() {
+                return Err(AppendError::OffsetMismatch {
+                    index,
+                    expected,
+                    got: entry.base_offset,
+                });
+            }
+            entry.appended_at_ms = entry.appended_at_ms.max(position.appended_at_ms);
+            position = LogPosition {
+                id: Some(entry.log_id()),
+                next_offset: entry.next_offset(),
+                appended_at_ms: entry.appended_at_ms,
+            };
+            stamped.push(Arc::new(entry));
+        }
+        Ok(stamped)
+    }
+
+    /// Adds a stamped entry and returns what it costs in memory.
+    pub(crate) fn push(&mut self, entry: Arc<Entry>) -> u64 {
+        self.terms.push(entry.index, entry.term);
+        let slot = TailSlot::new(entry, self.generation);
+        let charge_bytes = slot.charge_bytes;
+        self.uncommitted_bytes += charge_bytes;
+        self.queued_bytes += charge_bytes;
+        self.tail.push(slot);
+        charge_bytes
+    }
+
+    /// Removes the entries from `index` on and returns their bytes.
+    pub(crate) fn truncate_from(&mut self, index: LogIndex) -> Result<u64, AppendError> {
+        if index < self.applied.next_index() {
+            return Err(AppendError::Applied {
+                index,
+                applied: self.applied.id.map_or(LogIndex(0), |id| id.index),
+            });
+        }
+        let next = self.tail.end().next_index();
+        if index > next {
+            return Err(AppendError::Gap {
+                expected: next,
+                got: index,
+            });
+        }
+        self.generation += 1;
+        self.terms.truncate_from(index);
+        let freed_bytes = self.tail.truncate_from(index);
+        self.uncommitted_bytes -= freed_bytes;
+        if next_index(self.durable) > index {
+            // Nothing at or above `index` is in the log: the last durable entry is the one before.
+            self.durable = self.tail.end().id;
+        }
+        Ok(freed_bytes)
+    }
+
+    /// The log id of `index`, the last purged entry included.
+    pub(crate) fn log_id_at(&self, index: LogIndex) -> Option<LogId> {
+        if self.start.id.is_some_and(|id| id.index == index) {
+            return self.start.id;
+        }
+        let inside = index >= self.start.next_index() && index < self.tail.end().next_index();
+        let term = self.terms.term_at(index).filter(|_| inside)?;
+        Some(LogId { term, index })
+    }
+
+    /// The end of what may be written to partition segments, exclusive.
+    pub(crate) fn writable_end(&self) -> LogIndex {
+        self.applied.next_index().min(next_index(self.durable))
+    }
+
+    /// Bytes of the entries that are not in a partition segment.
+    pub(crate) fn unwritten_bytes(&self) -> u64 {
+        let unwritten = self.tail.from(self.written.next_index());
+        unwritten.map(|slot| slot.charge_bytes).sum()
+    }
+
+    /// Whether the segment writer has something to do.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.damage.is_none() && !self.deleted && self.written.next_index() < self.writable_end()
+    }
+
+    /// Marks the group as queued for the segment writer; `true` if it must be pushed.
+    pub(crate) fn enter_write_queue(&mut self) -> bool {
+        let push = self.is_dirty() && !self.in_write_queue;
+        self.in_write_queue |= push;
+        push
+    }
+
+    /// Everything up to `id` is committed and applied. Returns the bytes that became committed;
+    /// `None` when there was nothing new.
+    pub(crate) fn apply(
+        &mut self,
+        id: LogId,
+        kind: GroupKind,
+        config: &JournalConfig,
+        state: &mut dyn FnMut() -> Bytes,
+    ) -> Option<u64> {
+        if id.index < self.applied.next_index() {
+            return None;
+        }
+        let position = self.tail.position_after(id.index)?;
+        if position.id != Some(id) {
+            tracing::error!(?id, log = ?position.id, "applied entry is not the one in the log");
+            return None;
+        }
+        let (mut committed_bytes, mut roll) = (0, false);
+        let from = self.applied.next_index();
+        for slot in self.tail.from(from) {
+            if slot.entry.index > id.index {
+                break;
+            }
+            committed_bytes += slot.charge_bytes;
+            roll |= self.segments.plan(
+                slot.entry.encoded_len() as u64,
+                slot.entry.appended_at_ms,
+                config.partition_segment_bytes,
+                config.partition_segment_ms,
+            );
+        }
+        self.uncommitted_bytes -= committed_bytes;
+        self.applied = position;
+        if roll {
+            self.segments.planned_bytes = 0;
+            self.segments.planned_first_ms = None;
+            self.segments.rolls.push_back(Roll {
+                after: position,
+                state: (kind == GroupKind::Data).then(state),
+            });
+        }
+        Some(committed_bytes)
+    }
+
+    /// The last entry that is both applied and durable.
+    pub(crate) fn applied_floor(&self) -> Option<LogId> {
+        self.applied.id.min(self.durable)
+    }
+}

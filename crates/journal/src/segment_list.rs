@@ -1,0 +1,88 @@
+//! The partition segments and state files of one group, as its memory knows them.
+//!
+//! Invariant: segments are contiguous in index from the first one on, only the last one grows,
+//! and nothing beyond `end` of a segment is read. A roll is decided when an entry is applied and
+//! carried out when the writer gets there; until then its state waits in `rolls`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_model::{LogIndex, Offset};
+
+use crate::log_position::LogPosition;
+use crate::sparse_index::SparseIndex;
+
+/// One partition segment.
+#[derive(Clone)]
+pub(crate) struct SegmentMeta {
+    /// The position before its first entry.
+    pub(crate) first: LogPosition,
+    /// The position after its last written entry.
+    pub(crate) end: LogPosition,
+    /// Bytes written, header included.
+    pub(crate) len_bytes: u64,
+    /// Largest record timestamp; `i64::MIN` without records.
+    pub(crate) max_timestamp_ms: i64,
+    /// The points of the growing segment; a sealed one has them in its index file.
+    pub(crate) index: Option<Arc<SparseIndex>>,
+}
+
+/// A decision to roll after an entry.
+pub(crate) struct Roll {
+    pub(crate) after: LogPosition,
+    /// The group's state right there; none for groups that save their state themselves.
+    pub(crate) state: Option<Bytes>,
+}
+
+/// All segments of a group.
+#[derive(Default)]
+pub(crate) struct SegmentList {
+    pub(crate) list: Vec<SegmentMeta>,
+    pub(crate) rolls: VecDeque<Roll>,
+    /// Positions with a state file, ascending.
+    pub(crate) states: Vec<LogPosition>,
+    /// Applied bytes since the last roll decision.
+    pub(crate) planned_bytes: u64,
+    /// Log time of the first entry since then.
+    pub(crate) planned_first_ms: Option<i64>,
+}
+
+impl SegmentList {
+    /// The segment that holds `index`.
+    pub(crate) fn by_index(&self, index: LogIndex) -> Option<&SegmentMeta> {
+        let after = self
+            .list
+            .partition_point(|segment| segment.first.next_index() <= index);
+        let segment = self.list.get(after.checked_sub(1)?)?;
+        (index < segment.end.next_index()).then_some(segment)
+    }
+
+    /// The segment that holds the record at `offset`.
+    pub(crate) fn by_offset(&self, offset: Offset) -> Option<&SegmentMeta> {
+        self.list
+            .iter()
+            .rev()
+            .find(|segment| segment.first.next_offset <= offset && offset < segment.end.next_offset)
+    }
+
+    /// Drops what lies wholly before `start`.
+    pub(crate) fn purge_before(&mut self, start: &LogPosition) {
+        let start = start.next_index();
+        self.list.retain(|segment| segment.end.next_index() > start);
+        self.states.retain(|state| state.next_index() >= start);
+    }
+
+    /// Notes an applied entry of `size_bytes` and says whether the segment rolls after it.
+    pub(crate) fn plan(
+        &mut self,
+        size_bytes: u64,
+        appended_at_ms: i64,
+        max_bytes: u64,
+        max_ms: i64,
+    ) -> bool {
+        self.planned_bytes += size_bytes;
+        let first_ms = *self.planned_first_ms.get_or_insert(appended_at_ms);
+        self.planned_bytes >= max_bytes || appended_at_ms.saturating_sub(first_ms) >= max_ms
+    }
+}
