@@ -63,12 +63,14 @@ pub struct CallStub<Req, Resp> {
 }
 
 /// Whether a connection is heard, and the way to end it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pulse {
     /// Grows whenever bytes arrive.
     pub(crate) received: Arc<AtomicU64>,
     /// Cancelled to end the connection.
     pub(crate) stop: CancellationToken,
+    /// Cancelled when the connection has ended.
+    pub(crate) closed: CancellationToken,
 }
 
 /// tarpc's own deadline reads the real clock; this keeps it behind ours, which does not.
@@ -90,6 +92,23 @@ impl<Req, Resp> CallStub<Req, Resp> {
             timeout: Duration::ZERO,
             pulse,
         }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pulse.closed.is_cancelled()
+    }
+
+    pub(crate) async fn closed(&self) {
+        self.pulse.closed.cancelled().await;
+    }
+
+    /// Ends the connection, and with it all its calls.
+    pub(crate) fn end_connection(&self) {
+        self.pulse.stop.cancel();
     }
 
     /// The same connection with another timeout.
@@ -123,12 +142,14 @@ impl<Req: RequestName, Resp> Stub for CallStub<Req, Resp> {
             ttl: self.timeout,
             request,
         };
-        let call = self.channel.call(context(self.timeout + DEADLINE_SLACK), timed);
+        let call = self
+            .channel
+            .call(context(self.timeout + DEADLINE_SLACK), timed);
         match tokio::time::timeout(self.timeout, call).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 if self.pulse.received.load(Ordering::Relaxed) == received {
-                    self.pulse.stop.cancel();
+                    self.end_connection();
                 }
                 Err(RpcError::DeadlineExceeded)
             }

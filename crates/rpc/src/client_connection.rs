@@ -1,36 +1,24 @@
 //! A native client's connection to one node.
+//!
+//! Invariant: every call has a timeout, and a connection that stays silent past one is dropped;
+//! who holds it makes a new one, since there is no reconnecting here.
 
 use std::future::Future;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use floe_env::Env;
 use floe_model::ClusterId;
+use floe_model::limits::FRAME_BYTES_MAX;
 use tarpc::client::RpcError;
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::handshake::HandshakeError;
+use crate::dial::{ConnectError, dial, open};
+use crate::handshake::Hello;
 use crate::{
     CallError, CallStub, ClientApiClient, ClientApiRequest, ClientApiResponse, Context,
     PeerIdentity, Refusal,
 };
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody listens at this address.
-    #[error("connection refused")]
-    ConnectionRefused,
-    /// The network failed.
-    #[error("cannot connect: {0}")]
-    Io(io::Error),
-    /// Nobody answered in time.
-    #[error("no answer in time")]
-    Timeout,
-    /// The node, or this side, refused the other.
-    #[error("refused: {0}")]
-    Refused(Refusal),
-}
 
 /// Client methods with a timeout of their own.
 pub type ClientCalls = ClientApiClient<CallStub<ClientApiRequest, ClientApiResponse>>;
@@ -40,7 +28,8 @@ pub type ClientCalls = ClientApiClient<CallStub<ClientApiRequest, ClientApiRespo
 pub struct ClientConnection {
     stub: CallStub<ClientApiRequest, ClientApiResponse>,
     server: PeerIdentity,
-    closed: CancellationToken,
+    /// Held only so that the connection ends with its last clone.
+    _driver: Arc<AbortOnDropHandle<()>>,
 }
 
 impl ClientConnection {
@@ -69,22 +58,12 @@ impl ClientConnection {
     /// Whether the connection is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
+        self.stub.is_closed()
     }
 
     /// Waits until the connection is gone.
     pub async fn closed(&self) {
-        self.closed.cancelled().await;
-    }
-}
-
-impl From<HandshakeError> for ConnectError {
-    fn from(error: HandshakeError) -> Self {
-        match error {
-            HandshakeError::Refused(refusal) => Self::Refused(refusal),
-            HandshakeError::Timeout => Self::Timeout,
-            HandshakeError::Io(error) => Self::Io(error),
-        }
+        self.stub.closed().await;
     }
 }
 
@@ -97,5 +76,22 @@ pub async fn connect_client(
     addr: &str,
     cluster: Option<ClusterId>,
 ) -> Result<ClientConnection, ConnectError> {
-    unimplemented!()
+    let hello = Hello::Client {
+        cluster_id: cluster,
+    };
+    let (stream, server) = dial(env, addr, &hello).await?;
+    if let (Some(ours), Some(theirs)) = (cluster, server.cluster_id) {
+        if ours != theirs {
+            return Err(ConnectError::Refused(Refusal::WrongCluster {
+                ours,
+                theirs,
+            }));
+        }
+    }
+    let (stub, driver) = open(stream, FRAME_BYTES_MAX);
+    Ok(ClientConnection {
+        stub,
+        server,
+        _driver: Arc::new(AbortOnDropHandle::new(env.spawn.task(driver))),
+    })
 }

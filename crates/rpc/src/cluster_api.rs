@@ -68,8 +68,6 @@ pub struct Founding {
     pub cluster_id: ClusterId,
     /// The first voters, the one that initialises first.
     pub founders: Vec<Founder>,
-    /// Whether the founding is committed.
-    pub committed: bool,
 }
 
 /// A first voter of the metadata group.

@@ -68,7 +68,9 @@ impl<'de> Deserialize<'de> for WireEntry {
         let (header, parts) = <(Payload, Vec<Part>)>::deserialize(deserializer)?;
         let parts = parts
             .into_iter()
-            .map(|(prefix, body)| Ok((prefix.map(|prefix| prefix_of(&prefix)).transpose()?, body.0)))
+            .map(|(prefix, body)| {
+                Ok((prefix.map(|prefix| prefix_of(&prefix)).transpose()?, body.0))
+            })
             .collect::<Result<Vec<_>, BatchError>>()
             .map_err(D::Error::custom)?;
         Entry::from_wire(&header, parts)

@@ -135,7 +135,10 @@ pub(crate) enum Hello {
 }
 
 /// Says hello and returns who answered.
-pub(crate) async fn dial(stream: &mut Stream, hello: &Hello) -> Result<PeerIdentity, HandshakeError> {
+pub(crate) async fn dial(
+    stream: &mut Stream,
+    hello: &Hello,
+) -> Result<PeerIdentity, HandshakeError> {
     let exchange = async {
         write(stream, hello).await?;
         let answer: Result<PeerIdentity, Refusal> = read(stream).await?;
@@ -169,12 +172,8 @@ pub(crate) async fn accept<T>(
 
 async fn write<T: Serialize>(stream: &mut Stream, message: &T) -> Result<(), HandshakeError> {
     let mut bytes = BytesMut::zeroed(HEAD_BYTES);
-    wire::append(message, &mut bytes).map_err(|_| Refusal::Malformed)?;
-    let body_bytes = bytes.len() - HEAD_BYTES;
-    let length = u16::try_from(body_bytes)
-        .ok()
-        .filter(|_| body_bytes <= BODY_BYTES_MAX)
-        .ok_or(Refusal::Malformed)?;
+    wire::append(message, &mut bytes, BODY_BYTES_MAX).map_err(|_| Refusal::Malformed)?;
+    let length = u16::try_from(bytes.len() - HEAD_BYTES).map_err(|_| Refusal::Malformed)?;
     bytes[..4].copy_from_slice(&MAGIC);
     bytes[4..6].copy_from_slice(&PROTOCOL_VERSION.to_be_bytes());
     bytes[6..8].copy_from_slice(&length.to_be_bytes());
@@ -202,8 +201,7 @@ async fn read<T: DeserializeOwned>(stream: &mut Stream) -> Result<T, HandshakeEr
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let body = Bytes::from(body);
-    wire::decode_frame(&body, BODY_BYTES_MAX, Pinning::Free)
-        .map_err(|_| Refusal::Malformed.into())
+    wire::decode_frame(&body, BODY_BYTES_MAX, Pinning::Free).map_err(|_| Refusal::Malformed.into())
 }
 
 /// Whether two nodes may belong to one cluster. A node without a cluster id may talk to any

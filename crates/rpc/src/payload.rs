@@ -1,9 +1,9 @@
 //! Bytes that are decoded without a copy.
 //!
 //! While a frame is decoded its bytes stand in a thread-local; a [`Payload`] found inside it
-//! becomes a slice of the frame. Invariant: what is kept of a frame pins at most
-//! [`PIN_FACTOR`] times its own size when the frame says `Pinning::Bounded`: smaller pieces are
-//! copied out, so that a few bytes kept for long cannot hold megabytes.
+//! becomes a slice of the frame. Invariant: under `Pinning::Bounded` what is kept of a frame
+//! holds at most about [`PIN_FACTOR`] times its own size; smaller pieces are copied out, so that
+//! a few bytes kept for long cannot hold megabytes.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,7 +13,9 @@ use bytes::Bytes;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A piece shorter than its frame divided by this is copied under `Pinning::Bounded`.
+use crate::limits::BUFFER_BYTES;
+
+/// A piece shorter than its buffer divided by this is copied under `Pinning::Bounded`.
 const PIN_FACTOR: usize = 4;
 
 /// Opaque bytes on the wire.
@@ -53,7 +55,9 @@ impl Drop for FrameGuard {
 fn share(part: &[u8]) -> Bytes {
     FRAME.with_borrow(|frame| match frame {
         Some((frame, pinning)) if lies_in(frame, part) => {
-            let small = part.len() < frame.len() / PIN_FACTOR;
+            // A small frame is itself a slice of a read buffer.
+            let buffer_bytes = frame.len().max(BUFFER_BYTES);
+            let small = part.len() < buffer_bytes / PIN_FACTOR;
             if small && *pinning == Pinning::Bounded {
                 Bytes::copy_from_slice(part)
             } else {

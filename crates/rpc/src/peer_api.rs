@@ -5,9 +5,7 @@
 //! all else over control. Raft votes are opaque bytes here. A message for a replica names the
 //! replica and the disk it is meant for; another one refuses it.
 
-use floe_model::{
-    Incarnation, LeaderEpoch, LogId, NodeId, NodeUuid, RaftGroupId, ReplicaId,
-};
+use floe_model::{Incarnation, LeaderEpoch, LogId, NodeUuid, RaftGroupId, ReplicaId};
 use serde::{Deserialize, Serialize};
 
 use crate::{ClusterReply, ClusterRequest, Failure, Payload, WireEntry};
@@ -53,10 +51,6 @@ pub struct Route {
 pub struct AppendEntries {
     /// From and for whom.
     pub route: Route,
-    /// The sender's replication stream; a new one per restart of replication.
-    pub stream_id: u64,
-    /// Place in the stream, dense from 0.
-    pub seq: u64,
     /// The leader's vote.
     pub vote: Payload,
     /// The entry before the first one sent.
@@ -68,15 +62,15 @@ pub struct AppendEntries {
 }
 
 impl AppendEntries {
-    /// About the bytes this takes on the wire, never less than half of them.
+    /// An upper bound of the bytes this takes on the wire, a few percent above them.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let entries: usize = self
             .entries
             .iter()
-            .map(|entry| entry.0.encoded_len() + 4 * entry.0.batches().len() + 8)
+            .map(|entry| entry.0.encoded_len() + 8 * entry.0.batches().len() + 16)
             .sum();
-        entries + self.vote.len() + 96
+        entries + self.vote.len() + 128
     }
 }
 
@@ -104,7 +98,7 @@ pub enum AppendOutcome {
     UnknownReplica,
     /// The replica's log is damaged.
     Damaged,
-    /// Not now: the store is full, the stream has a gap, or the wait was too long.
+    /// Not now: the store is full.
     Busy,
     /// The replica stopped.
     Stopped,
@@ -119,8 +113,8 @@ pub struct VoteRequest {
     pub vote: Payload,
     /// The end of the candidate's log.
     pub last_log_id: Option<LogId>,
-    /// A majority agreed that there is no leader: the lease need not be honoured.
-    pub leaderless: bool,
+    /// The leader itself asked the candidate to stand: its lease need not be honoured.
+    pub leadership_transfer: bool,
 }
 
 /// The answer to a [`VoteRequest`].
@@ -168,16 +162,16 @@ pub struct SnapshotChunk {
     pub route: Route,
     /// The leader's vote.
     pub vote: Payload,
-    /// What the snapshot is of, encoded by the sender.
-    pub meta: Payload,
+    /// The last entry that the snapshot covers.
+    pub last_log_id: LogId,
     /// Distinguishes transfers.
     pub transfer_id: u64,
+    /// Size of the whole snapshot.
+    pub total_bytes: u64,
     /// Where `data` goes.
     pub offset_bytes: u64,
     /// The bytes.
     pub data: Payload,
-    /// Whether this is the last piece.
-    pub done: bool,
 }
 
 /// The answer to a [`SnapshotChunk`].
@@ -224,22 +218,40 @@ pub enum BeatReply {
     Restart,
 }
 
-/// A question whether groups have no leader.
+/// A question whether groups have no leader, before one is deposed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreeLeaderless {
-    /// The node that is suspected.
-    pub suspect: NodeId,
-    /// Its incarnation as far as known.
-    pub incarnation: Option<Incarnation>,
-    /// The groups, with the epoch under which it led them.
-    pub groups: Vec<Claim>,
+    /// One question per group.
+    pub questions: Vec<LeaderlessQuestion>,
 }
 
-/// The answer to an [`AgreeLeaderless`].
+/// May the asker stand in this group?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaderlessQuestion {
+    /// From the candidate to a voter.
+    pub route: Route,
+    /// The end of the candidate's log.
+    pub last_log_id: Option<LogId>,
+}
+
+/// The answer to an [`AgreeLeaderless`]: one verdict per question, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreeLeaderlessReply {
-    /// Those of the groups that the receiver holds to be leaderless, too.
-    pub agreed: Vec<RaftGroupId>,
+    /// The verdicts.
+    pub verdicts: Vec<LeaderlessVerdict>,
+}
+
+/// What a voter thinks of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaderlessVerdict {
+    /// There is no leader here either: stand.
+    Agreed,
+    /// The group has a live leader.
+    HasLeader,
+    /// The voter's own log is longer: the candidate cannot win its vote.
+    LongerLog,
+    /// No such replica, or one that may not vote.
+    MayNotVote,
 }
 
 /// Where the logs of a restarted replica's groups end.

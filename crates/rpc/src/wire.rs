@@ -7,7 +7,7 @@
 
 use bincode::config::{self, Config};
 use bincode::enc::write::Writer;
-use bincode::error::EncodeError;
+use bincode::error::{DecodeError, EncodeError};
 use bytes::{Bytes, BytesMut};
 use floe_model::limits::{CONTROL_FRAME_BYTES_MAX, FRAME_BYTES_MAX};
 use serde::Serialize;
@@ -27,26 +27,24 @@ pub enum WireError {
     /// Another format version.
     #[error("format version {found}, this build reads {VERSION}")]
     Version {
-        /// The version byte; `None` when there are no bytes at all.
+        /// The version byte.
         found: u8,
     },
     /// No bytes at all.
     #[error("no bytes")]
     Empty,
     /// More bytes than any value may have.
-    #[error("{size_bytes} bytes, at most {limit_bytes} are allowed")]
+    #[error("more than {limit_bytes} bytes")]
     TooLarge {
-        /// Bytes there are.
-        size_bytes: usize,
         /// Bytes allowed.
         limit_bytes: usize,
     },
     /// Not this type's encoding.
     #[error("undecodable: {0}")]
-    Undecodable(bincode::error::DecodeError),
+    Undecodable(DecodeError),
     /// A value that refuses to be encoded.
     #[error("unencodable: {0}")]
-    Unencodable(bincode::error::EncodeError),
+    Unencodable(EncodeError),
     /// Bytes follow the value.
     #[error("{count} bytes follow the value")]
     TrailingBytes {
@@ -62,13 +60,7 @@ pub enum WireError {
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, WireError> {
     let mut bytes = BytesMut::new();
     bytes.extend_from_slice(&[VERSION]);
-    append(value, &mut bytes)?;
-    if bytes.len() > BYTES_MAX {
-        return Err(WireError::TooLarge {
-            size_bytes: bytes.len(),
-            limit_bytes: BYTES_MAX,
-        });
-    }
+    append(value, &mut bytes, BYTES_MAX)?;
     Ok(bytes.freeze())
 }
 
@@ -85,11 +77,22 @@ pub fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, WireError> {
     decode_frame(&bytes.slice(1..), BYTES_MAX, Pinning::Free)
 }
 
-/// Appends the encoding of `value` without a version byte. On error `out` may hold a part of it.
-pub(crate) fn append<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) -> Result<(), WireError> {
+/// Appends the encoding of `value`, at most `limit_bytes`, without a version byte. On error `out`
+/// may hold a part of it.
+pub(crate) fn append<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut BytesMut,
+    limit_bytes: usize,
+) -> Result<(), WireError> {
+    let mut appender = Appender {
+        room_bytes: limit_bytes,
+        out,
+    };
     let config = config::standard().with_limit::<FRAME_BYTES_MAX>();
-    bincode::serde::encode_into_writer(value, Appender(out), config)
-        .map_err(WireError::Unencodable)
+    bincode::serde::encode_into_writer(value, &mut appender, config).map_err(|error| match error {
+        EncodeError::UnexpectedEnd => WireError::TooLarge { limit_bytes },
+        error => WireError::Unencodable(error),
+    })
 }
 
 /// Reads a value without version byte that takes all of `frame`.
@@ -99,10 +102,7 @@ pub(crate) fn decode_frame<T: DeserializeOwned>(
     pinning: Pinning,
 ) -> Result<T, WireError> {
     if frame.len() > limit_bytes {
-        return Err(WireError::TooLarge {
-            size_bytes: frame.len(),
-            limit_bytes,
-        });
+        return Err(WireError::TooLarge { limit_bytes });
     }
     // bincode's limit is a type; it bounds what a forged length can make a decoder reserve.
     if limit_bytes <= CONTROL_FRAME_BYTES_MAX {
@@ -114,14 +114,20 @@ pub(crate) fn decode_frame<T: DeserializeOwned>(
     }
 }
 
+/// Reads a value at the start of `frame` and says how many bytes it takes.
+pub(crate) fn decode_start<T: DeserializeOwned>(frame: &[u8]) -> Result<(T, usize), WireError> {
+    let config = config::standard().with_limit::<CONTROL_FRAME_BYTES_MAX>();
+    bincode::serde::decode_from_slice(frame, config).map_err(WireError::Undecodable)
+}
+
 fn decode_with<T: DeserializeOwned>(
     frame: &Bytes,
     pinning: Pinning,
     config: impl Config,
 ) -> Result<T, WireError> {
     let _guard = FrameGuard::set(frame, pinning);
-    let (value, used) = bincode::serde::borrow_decode_from_slice(frame, config)
-        .map_err(WireError::Undecodable)?;
+    let (value, used) =
+        bincode::serde::borrow_decode_from_slice(frame, config).map_err(WireError::Undecodable)?;
     if used == frame.len() {
         Ok(value)
     } else {
@@ -131,11 +137,22 @@ fn decode_with<T: DeserializeOwned>(
     }
 }
 
-struct Appender<'a>(&'a mut BytesMut);
+/// Where encoded bytes go; `UnexpectedEnd` when there would be too many.
+struct Appender<'a> {
+    room_bytes: usize,
+    out: &'a mut BytesMut,
+}
 
-impl Writer for Appender<'_> {
+impl Writer for &mut Appender<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
+        self.room_bytes = self
+            .room_bytes
+            .checked_sub(bytes.len())
+            .ok_or(EncodeError::UnexpectedEnd)?;
+        self.out.extend_from_slice(bytes);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

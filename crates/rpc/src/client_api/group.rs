@@ -4,9 +4,7 @@
 //! under which generation; the reply says what it should hold. A partition that is to move is
 //! first taken out of its holder's reply and handed on only when the holder no longer lists it.
 
-use floe_model::{
-    FencingToken, Generation, GroupName, LeaderEpoch, NodeId, Offset, TopicName,
-};
+use floe_model::{FencingToken, Generation, GroupName, LeaderEpoch, NodeId, Offset, TopicName};
 use serde::{Deserialize, Serialize};
 
 use super::PartitionKey;

@@ -1,10 +1,10 @@
 //! Messages that carry or locate records.
 
+use floe_model::FencingToken;
 use floe_model::{
     Acks, Generation, GroupName, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId,
     TopicId,
 };
-use floe_model::FencingToken;
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
