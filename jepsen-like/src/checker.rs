@@ -148,15 +148,19 @@ fn count(history: &History, found: Found) -> Report {
         let succeeded = operation.outcome == Stage::Ok;
         match &operation.action {
             Action::Fault { .. } => report.faults_landed += u64::from(succeeded),
-            Action::Send(sends) if succeeded => report.sent_ok += sends.len() as u64,
-            Action::Send(sends) if operation.outcome != Stage::Fail => {
-                report.sent_unknown += sends.len() as u64;
+            Action::Send(sends) => {
+                for sent in sends {
+                    match operation.outcome_of(sent) {
+                        Stage::Ok => report.sent_ok += 1,
+                        Stage::Info | Stage::Invoke => report.sent_unknown += 1,
+                        Stage::Fail => {}
+                    }
+                }
             }
             Action::Poll(polled) if succeeded => {
                 report.polled_ok += polled.values().map(Vec::len).sum::<usize>() as u64;
             }
-            Action::Send(_)
-            | Action::Poll(_)
+            Action::Poll(_)
             | Action::Assign(_)
             | Action::Subscribe(_)
             | Action::Commit { .. }

@@ -100,7 +100,8 @@ pub struct Sent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "f", content = "v", rename_all = "lowercase")]
 pub enum Action {
-    /// Sends values, in this order, as one producer.
+    /// Sends values, in this order, as one producer. Not atomic: when the operation ends as
+    /// `info`, a value that has an offset was acknowledged all the same.
     Send(Vec<Sent>),
     /// Reads what follows the process's position: offsets and values per key, as they came.
     Poll(BTreeMap<Key, Vec<(Offset, Value)>>),
@@ -187,6 +188,17 @@ pub struct Operation {
     pub action: Action,
     /// Keys that a rebalance took or gave meanwhile.
     pub rebalanced: Vec<Key>,
+}
+
+impl Operation {
+    /// What came of one value of a send.
+    #[must_use]
+    pub fn outcome_of(&self, sent: &Sent) -> Stage {
+        match (self.outcome, sent.offset) {
+            (Stage::Info, Some(_)) => Stage::Ok,
+            (outcome, _) => outcome,
+        }
+    }
 }
 
 /// A whole run. Operations are in the order of their invocations.

@@ -16,9 +16,8 @@ pub(crate) struct Writer {
     pub(crate) operation: u64,
     /// Index of the completion.
     pub(crate) completed: Option<u64>,
+    /// Of this value.
     pub(crate) outcome: Stage,
-    /// Ok, or of unknown outcome with some value of the operation read by an ok poll.
-    pub(crate) committed: bool,
 }
 
 impl Writer {
@@ -91,31 +90,16 @@ pub(crate) fn key_logs(operations: &[Operation]) -> BTreeMap<Key, KeyLog> {
         let Action::Send(sends) = &operation.action else {
             continue;
         };
-        let was_read = |key, value| {
-            logs.get(key)
-                .is_some_and(|log: &KeyLog| log.read.contains(value))
-        };
-        let committed = match operation.outcome {
-            Stage::Ok => true,
-            Stage::Fail => false,
-            Stage::Info | Stage::Invoke => sends.iter().any(|s| was_read(&s.key, &s.value)),
-        };
-        let Operation {
-            invoked,
-            completed,
-            outcome,
-            ..
-        } = *operation;
-        let writer = Writer {
-            operation: invoked,
-            completed,
-            outcome,
-            committed,
-        };
         for sent in sends {
+            let outcome = operation.outcome_of(sent);
+            let writer = Writer {
+                operation: operation.invoked,
+                completed: operation.completed,
+                outcome,
+            };
             let log = logs.entry(sent.key.clone()).or_default();
             log.writers.insert(sent.value, writer);
-            if let (true, Some(offset)) = (committed, sent.offset) {
+            if let (Stage::Ok, Some(offset)) = (outcome, sent.offset) {
                 log.log.entry(offset).or_default().insert(sent.value);
             }
         }

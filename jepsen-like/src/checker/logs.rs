@@ -73,7 +73,10 @@ fn check_lost(key: &Key, log: &KeyLog, found: &mut Found) {
         return;
     };
     for (&value, &(_, last)) in &log.places {
-        let writer = log.writers.get(&value).filter(|writer| writer.committed);
+        let writer = log
+            .writers
+            .get(&value)
+            .filter(|writer| writer.outcome == Stage::Ok);
         if let (true, false, Some(writer)) = (last <= bound, log.read.contains(&value), writer) {
             let (key, writer) = (key.clone(), writer.operation);
             found.add(Anomaly::LostWrite { key, value, writer });
