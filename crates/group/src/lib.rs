@@ -1,1 +1,13 @@
-//! floe-group.
+//! Consumer groups: committed offsets with their fence, and membership with its rebalances.
+//!
+//! Invariant: pure state machines. No clock, no randomness, no I/O; time and identities arrive
+//! in commands and events. [`offsets`] is replicated in the log of an offsets Raft group and
+//! alone decides whether a commit passes. [`native`] is soft state of the coordinator; what it
+//! decides is true only once metadata and then the offsets log have it, and only then do
+//! members hear of it.
+
+pub mod native;
+pub mod offsets;
+mod versioned;
+
+pub use versioned::DecodeError;

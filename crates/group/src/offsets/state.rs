@@ -1,0 +1,223 @@
+//! The state of an offsets partition and the rules by which commands change it.
+//!
+//! A clone is cheap (groups are shared until they change), so that a snapshot does not stop
+//! `apply`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use floe_model::limits::OFFSET_METADATA_BYTES_MAX;
+use floe_model::{Generation, GroupName, LeaderEpoch, Offset, TopicIdPartition};
+use serde::{Deserialize, Serialize};
+
+use super::{Applied, Command, Committer, Fence, OffsetCommit, Outcome, Refusal};
+use crate::versioned::{self, DecodeError};
+
+/// Largest snapshot, bytes.
+const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+
+/// Offsets and fences of the groups of one offsets partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetsState {
+    groups: BTreeMap<GroupName, Arc<GroupOffsets>>,
+}
+
+/// One group. `generation` is the largest ever fenced or deleted; it outlives the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct GroupOffsets {
+    generation: Generation,
+    fence: Option<Arc<Fence>>,
+    committed: BTreeMap<TopicIdPartition, CommittedOffset>,
+}
+
+/// A stored offset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommittedOffset {
+    /// The next offset to read.
+    pub offset: Offset,
+    /// Epoch of the last record read, if known.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Free text.
+    pub metadata: String,
+    /// Time of the proposal.
+    pub committed_at_ms: i64,
+}
+
+/// Applies one command.
+///
+/// # Errors
+/// The refusal; the state is then unchanged. It is an outcome like any other and identical on
+/// every replica.
+pub fn apply(state: &mut OffsetsState, command: Command) -> Outcome {
+    match command {
+        Command::Commit {
+            group,
+            committer,
+            at_ms,
+            offsets,
+        } => state.commit(&group, &committer, at_ms, offsets),
+        Command::Fence(fence) => state.fence(fence),
+        Command::DeleteOffsets { group, partitions } => state.delete_offsets(&group, &partitions),
+        Command::DeleteGroup { group, generation } => state.delete_group(&group, generation),
+        Command::ForgetTopics { topic_ids } => {
+            for group in state.groups.values_mut() {
+                let gone = |id: &TopicIdPartition| topic_ids.contains(&id.topic_id);
+                if group.committed.keys().any(gone) {
+                    Arc::make_mut(group)
+                        .committed
+                        .retain(|partition, _| !gone(partition));
+                }
+            }
+            Ok(Applied::Done)
+        }
+    }
+}
+
+impl OffsetsState {
+    /// Nothing committed, nothing fenced.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a group committed for one partition.
+    #[must_use]
+    pub fn committed(
+        &self,
+        group: &GroupName,
+        partition: &TopicIdPartition,
+    ) -> Option<&CommittedOffset> {
+        self.groups.get(group)?.committed.get(partition)
+    }
+
+    /// All that a group committed.
+    pub fn committed_by(
+        &self,
+        group: &GroupName,
+    ) -> impl Iterator<Item = (&TopicIdPartition, &CommittedOffset)> {
+        self.groups
+            .get(group)
+            .into_iter()
+            .flat_map(|group| &group.committed)
+    }
+
+    /// The fence in force; `None` for a group never fenced or deleted since.
+    #[must_use]
+    pub fn fenced(&self, group: &GroupName) -> Option<&Fence> {
+        self.groups.get(group)?.fence.as_deref()
+    }
+
+    /// Every group with a fence.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups
+            .iter()
+            .filter(|(_, group)| group.fence.is_some())
+            .map(|(name, _)| name)
+    }
+
+    /// The whole state as bytes.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        versioned::encode(self)
+    }
+
+    /// Reads what [`OffsetsState::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// Bytes of another version, too many, or malformed.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, DecodeError> {
+        versioned::decode::<Self, SNAPSHOT_BYTES_MAX>(bytes)
+    }
+
+    fn commit(
+        &mut self,
+        group: &GroupName,
+        committer: &Committer,
+        at_ms: i64,
+        offsets: Vec<OffsetCommit>,
+    ) -> Outcome {
+        let known = self.groups.get_mut(group).ok_or(Refusal::NotFenced)?;
+        let fence = known.fence.clone().ok_or(Refusal::NotFenced)?;
+        fence.admits(committer)?;
+        let too_long = |commit: &&OffsetCommit| commit.metadata.len() > OFFSET_METADATA_BYTES_MAX;
+        if let Some(commit) = offsets.iter().find(too_long) {
+            let length = u32::try_from(commit.metadata.len()).unwrap_or(u32::MAX);
+            let limit = OFFSET_METADATA_BYTES_MAX as u32;
+            return Err(Refusal::MetadataTooLong { length, limit });
+        }
+        let committed = &mut Arc::make_mut(known).committed;
+        let mut fenced = Vec::new();
+        for commit in offsets {
+            if *committer == Committer::Native && !fence.owns(&commit) {
+                fenced.push(commit.partition);
+                continue;
+            }
+            let OffsetCommit {
+                partition,
+                offset,
+                leader_epoch,
+                metadata,
+                token: _,
+            } = commit;
+            let stored = CommittedOffset {
+                offset,
+                leader_epoch,
+                metadata,
+                committed_at_ms: at_ms,
+            };
+            committed.insert(partition, stored);
+        }
+        Ok(Applied::Committed { fenced })
+    }
+
+    /// A repeated fence is no change: a new coordinator fences what its predecessor may have.
+    fn fence(&mut self, fence: Fence) -> Outcome {
+        let known = self.groups.get(&fence.group);
+        let current = known.map_or(Generation(0), |group| group.generation);
+        let given = fence.generation;
+        if given < current {
+            return Err(Refusal::StaleGeneration { current, given });
+        }
+        let in_force = known.and_then(|group| group.fence.as_ref());
+        if given == current && in_force.is_some_and(|in_force| **in_force != fence) {
+            return Err(Refusal::FenceConflict { generation: given });
+        }
+        let group = Arc::make_mut(self.groups.entry(fence.group.clone()).or_default());
+        group.generation = given;
+        group.fence = Some(Arc::new(fence));
+        Ok(Applied::Done)
+    }
+
+    fn delete_offsets(
+        &mut self,
+        group: &GroupName,
+        partitions: &BTreeSet<TopicIdPartition>,
+    ) -> Outcome {
+        let known = self.groups.get_mut(group).ok_or(Refusal::NotFenced)?;
+        let fence = known.fence.clone().ok_or(Refusal::NotFenced)?;
+        fence.admits(&Committer::Standalone)?;
+        Arc::make_mut(known)
+            .committed
+            .retain(|partition, _| !partitions.contains(partition));
+        Ok(Applied::Done)
+    }
+
+    fn delete_group(&mut self, group: &GroupName, given: Generation) -> Outcome {
+        let Some(known) = self.groups.get_mut(group) else {
+            return Ok(Applied::Done);
+        };
+        let current = known.generation;
+        if given < current {
+            return Err(Refusal::StaleGeneration { current, given });
+        }
+        // A larger generation is news of an empty group that the fence has not heard yet.
+        if let Some(fence) = known.fence.as_deref().filter(|_| given == current) {
+            fence.admits(&Committer::Standalone)?;
+        }
+        *known = Arc::new(GroupOffsets {
+            generation: given,
+            ..GroupOffsets::default()
+        });
+        Ok(Applied::Done)
+    }
+}
