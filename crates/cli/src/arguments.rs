@@ -82,9 +82,10 @@ pub(crate) struct ConnectArgs {
         value_name = "HOST:PORT"
     )]
     pub(crate) server: String,
-    /// Give up when the cluster does not answer for this long
-    #[arg(long, default_value = "10s", value_parser = parse_duration, value_name = "TIME")]
-    pub(crate) timeout: Duration,
+    /// Give up when the cluster does not answer or finish for this long [default: 10s; 30s where
+    /// the cluster has work to do]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How to print.

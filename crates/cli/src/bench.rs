@@ -84,8 +84,9 @@ pub(crate) struct ProduceArgs {
     #[arg(long, default_value = "64 KiB", value_parser = parse_bytes, value_name = "SIZE")]
     pub(crate) batch_size: u64,
     /// none, gzip, snappy, lz4 or zstd
-    #[arg(long, default_value = "none", value_name = "CODEC")]
-    pub(crate) compression: String,
+    #[arg(long, default_value = "none", value_parser = crate::produce::parse_compression,
+        value_name = "CODEC")]
+    pub(crate) compression: floe_client::Compression,
     /// When a record counts as written
     #[arg(long, value_enum, default_value_t = crate::produce::AcksChoice::Quorum)]
     pub(crate) acks: crate::produce::AcksChoice,

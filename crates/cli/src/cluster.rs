@@ -1,9 +1,19 @@
 //! `floe cluster`: state of the cluster.
 
-use clap::{Args, Subcommand};
+use std::time::Duration;
 
-use crate::arguments::{ConnectArgs, OutputArgs};
+use clap::{Args, Subcommand};
+use floe_client::{ElectLeaders, NodeId, NodeInfo, NodeStats, PartitionIndex, TopicInfo};
+use serde::Serialize;
+
+use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
+use crate::connection::{Connection, topic_name};
 use crate::failure::CommandError;
+use crate::output::Stdout;
+use crate::topic::PartitionRow;
+
+/// For the counters of one node, which may be away.
+const STATS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Subcommands of `floe cluster`.
 #[derive(Debug, Subcommand)]
@@ -60,7 +70,196 @@ pub(crate) struct ElectArgs {
     output: OutputArgs,
 }
 
+/// The cluster at a glance.
+#[derive(Serialize)]
+struct StatusDocument {
+    cluster_id: String,
+    name: String,
+    healthy: bool,
+    controller: Option<u32>,
+    nodes: usize,
+    nodes_alive: usize,
+    topics: usize,
+    partitions: usize,
+    without_leader: usize,
+    under_replicated: usize,
+    metadata_version: u64,
+}
+
+/// A node.
+#[derive(Serialize)]
+struct NodeRow {
+    id: u32,
+    alive: bool,
+    client_addr: String,
+    kafka_addr: Option<String>,
+    http_addr: Option<String>,
+    rack: Option<String>,
+    leaders: u32,
+    replicas: u32,
+    store_healthy: Option<bool>,
+    journal_syncs: Option<u64>,
+    bytes_written: Option<u64>,
+    rss_bytes: Option<u64>,
+    cpu_s: Option<f64>,
+}
+
 /// Runs `floe cluster`.
-pub(crate) async fn run(_command: ClusterCommand) -> Result<(), CommandError> {
-    Err(CommandError::failed("not connected to the client yet"))
+pub(crate) async fn run(command: ClusterCommand) -> Result<(), CommandError> {
+    match command {
+        ClusterCommand::Status(args) => status(args).await,
+        ClusterCommand::Nodes(args) => nodes(args).await,
+        ClusterCommand::Partitions(args) => partitions(args).await,
+        ClusterCommand::Elect(args) => elect(args).await,
+    }
+}
+
+async fn status(args: StatusArgs) -> Result<(), CommandError> {
+    let connection = Connection::open(&args.connect).await?;
+    let admin = connection.admin();
+    let (cluster, topics) = futures::try_join!(admin.cluster(), admin.topics())
+        .map_err(|error| connection.explain(&error))?;
+    let rows = partition_rows(&topics);
+    let without_leader = rows.iter().filter(|row| row.leader.is_none()).count();
+    let short = |row: &&PartitionRow| row.alive_replicas.len() < row.replicas.len();
+    let under_replicated = rows.iter().filter(short).count();
+    let nodes_alive = cluster.nodes.iter().filter(|node| node.alive).count();
+    let whole = nodes_alive == cluster.nodes.len() && cluster.controller.is_some();
+    let document = StatusDocument {
+        cluster_id: cluster.cluster_id.to_string(),
+        name: cluster.name,
+        healthy: whole && without_leader == 0 && under_replicated == 0,
+        controller: cluster.controller.map(|node| node.0),
+        nodes: cluster.nodes.len(),
+        nodes_alive,
+        topics: topics.len(),
+        partitions: rows.len(),
+        without_leader,
+        under_replicated,
+        metadata_version: cluster.metadata_version,
+    };
+    Stdout::new().document(args.output.output, &document, |document| {
+        let healthy = if document.healthy { "healthy" } else { "degraded" };
+        let controller = document.controller.map_or_else(|| "none".to_owned(), |c| c.to_string());
+        vec![
+            ("cluster", format!("{} ({})", document.name, document.cluster_id)),
+            ("state", healthy.to_owned()),
+            ("nodes", format!("{} of {} alive", document.nodes_alive, document.nodes)),
+            ("controller", controller),
+            ("topics", document.topics.to_string()),
+            ("partitions", document.partitions.to_string()),
+            ("without leader", document.without_leader.to_string()),
+            ("under-replicated", document.under_replicated.to_string()),
+        ]
+    })
+}
+
+async fn nodes(args: StatusArgs) -> Result<(), CommandError> {
+    let connection = Connection::open(&args.connect).await?;
+    let cluster = connection.admin().cluster().await;
+    let cluster = cluster.map_err(|error| connection.explain(&error))?;
+    let admin = connection.client.admin().timeout(STATS_TIMEOUT);
+    let asked = cluster.nodes.into_iter().map(|node| {
+        let admin = admin.clone();
+        async move {
+            let stats = admin.node_stats(node.node).await.ok();
+            NodeRow::new(node, stats.as_ref())
+        }
+    });
+    let rows = futures::future::join_all(asked).await;
+    let header = ["NODE", "ALIVE", "CLIENTS", "HTTP", "RACK", "LEADERS", "REPLICAS", "SYNCS", "MEMORY"];
+    Stdout::new().rows(args.output.output, &rows, &header, NodeRow::cells)
+}
+
+impl NodeRow {
+    fn new(node: NodeInfo, stats: Option<&NodeStats>) -> Self {
+        Self {
+            id: node.node.0,
+            alive: node.alive,
+            client_addr: node.client_addr,
+            kafka_addr: node.kafka_addr,
+            http_addr: node.http_addr,
+            rack: node.rack,
+            leaders: stats.map_or(node.leaders, |stats| stats.leaders),
+            replicas: stats.map_or(node.replicas, |stats| stats.replicas),
+            store_healthy: stats.map(|stats| stats.store_healthy),
+            journal_syncs: stats.map(|stats| stats.journal_syncs),
+            bytes_written: stats.map(|stats| stats.bytes_written),
+            rss_bytes: stats.map(|stats| stats.rss_bytes),
+            cpu_s: stats.map(|stats| stats.cpu_us as f64 / 1e6),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+        vec![
+            self.id.to_string(),
+            if self.alive { "yes" } else { "no" }.to_owned(),
+            self.client_addr.clone(),
+            text(&self.http_addr),
+            text(&self.rack),
+            self.leaders.to_string(),
+            self.replicas.to_string(),
+            text(&self.journal_syncs.map(|syncs| syncs.to_string())),
+            text(&self.rss_bytes.map(mib)),
+        ]
+    }
+}
+
+async fn partitions(args: PartitionsArgs) -> Result<(), CommandError> {
+    let connection = Connection::open(&args.connect).await?;
+    let topics = match &args.topic {
+        None => {
+            let topics = connection.admin().topics().await;
+            topics.map_err(|error| connection.explain(&error))?
+        }
+        Some(topic) => {
+            topic_name(topic)?;
+            match connection.admin().describe_topic(topic.as_str()).await {
+                Ok(info) => vec![info],
+                Err(error) => return Err(connection.explain_topic(&error, topic).await),
+            }
+        }
+    };
+    let mut rows = partition_rows(&topics);
+    if args.unhealthy {
+        rows.retain(|row| !row.is_healthy());
+    }
+    Stdout::new().rows(
+        args.output.output,
+        &rows,
+        &PartitionRow::HEADER,
+        PartitionRow::cells,
+    )
+}
+
+fn partition_rows(topics: &[TopicInfo]) -> Vec<PartitionRow> {
+    let of_topic = |topic: &TopicInfo| {
+        let name = topic.name.to_string();
+        let rows = topic.partitions.iter().map(move |info| PartitionRow::new(&name, info));
+        rows.collect::<Vec<_>>()
+    };
+    topics.iter().flat_map(of_topic).collect()
+}
+
+async fn elect(args: ElectArgs) -> Result<(), CommandError> {
+    let topic = args.topic.as_deref().map(topic_name).transpose()?;
+    let connection = Connection::open(&args.connect).await?;
+    let request = ElectLeaders {
+        topic,
+        partition: args.partition.map(PartitionIndex),
+        to: args.to.map(NodeId),
+    };
+    let moved = match (connection.working_admin().elect_leaders(request).await, &args.topic) {
+        (Ok(moved), _) => moved,
+        (Err(error), Some(topic)) => return Err(connection.explain_topic(&error, topic).await),
+        (Err(error), None) => return Err(connection.explain(&error)),
+    };
+    eprintln!("{moved} leaders are moving");
+    let mut out = Stdout::new();
+    if args.output.output == OutputForm::Json {
+        out.json(&serde_json::json!({ "moved": moved }))?;
+    }
+    out.flush()
 }

@@ -73,6 +73,13 @@ impl CommandError {
         self
     }
 
+    /// Keeps the hints under another headline.
+    pub(crate) fn replace(mut self, status: ExitStatus, what: impl Into<String>) -> Self {
+        self.status = status;
+        self.what = Some(what.into());
+        self
+    }
+
     /// The exit code.
     pub(crate) fn status(&self) -> ExitStatus {
         self.status

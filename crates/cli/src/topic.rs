@@ -1,9 +1,21 @@
 //! `floe topic`: create, list, describe, alter and delete.
 
-use clap::{Args, Subcommand};
+mod row;
 
-use crate::arguments::{ConnectArgs, OutputArgs};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use floe_client::{ErrorKind, Start};
+
+use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
+use crate::connection::{Connection, topic_name};
 use crate::failure::CommandError;
+use crate::output::Stdout;
+
+pub(crate) use row::{PartitionRow, TopicRow, replication_of};
+
+/// For offsets that are asked of leaders, one of which may be away.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Subcommands of `floe topic`.
 #[derive(Debug, Subcommand)]
@@ -98,6 +110,146 @@ pub(crate) struct DeleteArgs {
 }
 
 /// Runs `floe topic`.
-pub(crate) async fn run(_command: TopicCommand) -> Result<(), CommandError> {
-    Err(CommandError::failed("not connected to the client yet"))
+pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
+    match command {
+        TopicCommand::Create(args) => create(args).await,
+        TopicCommand::List(args) => list(args).await,
+        TopicCommand::Describe(args) => describe(args).await,
+        TopicCommand::Alter(args) => alter(args).await,
+        TopicCommand::Delete(args) => delete(args).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), CommandError> {
+    topic_name(&args.topic)?;
+    let settings = pairs(&args.set)?;
+    let connection = Connection::open(&args.connect).await?;
+    let mut request = connection
+        .working_admin()
+        .create_topic(args.topic.as_str())
+        .partitions(args.partitions);
+    if let Some(replication) = args.replication {
+        request = request.replication(replication);
+    }
+    if args.if_not_exists {
+        request = request.if_not_exists();
+    }
+    for (key, value) in settings {
+        request = request.config(key, value);
+    }
+    let made = request.send().await.map_err(|error| {
+        let shown = connection.explain(&error);
+        match error.kind() {
+            ErrorKind::AlreadyExists => {
+                shown.next(format!("see it:  floe topic describe {}", args.topic))
+            }
+            _ => shown,
+        }
+    })?;
+    let row = TopicRow::new(&made);
+    eprintln!(
+        "topic '{}' has {} partitions with {} replicas each",
+        row.name, row.partitions, row.replication
+    );
+    let mut out = Stdout::new();
+    match args.output.output {
+        OutputForm::Json => out.json(&row)?,
+        OutputForm::Table => {}
+    }
+    out.flush()
+}
+
+async fn list(args: ListArgs) -> Result<(), CommandError> {
+    let connection = Connection::open(&args.connect).await?;
+    let topics = connection.admin().topics().await;
+    let topics = topics.map_err(|error| connection.explain(&error))?;
+    let rows: Vec<_> = topics.iter().map(TopicRow::new).collect();
+    if rows.is_empty() {
+        eprintln!("no topics yet; make one:  floe topic create NAME");
+    }
+    let header = ["TOPIC", "PARTITIONS", "REPLICATION", "WITHOUT LEADER", "TOPIC ID"];
+    Stdout::new().rows(args.output.output, &rows, &header, TopicRow::cells)
+}
+
+async fn describe(args: DescribeArgs) -> Result<(), CommandError> {
+    topic_name(&args.topic)?;
+    let connection = Connection::open(&args.connect).await?;
+    let info = match connection.admin().describe_topic(args.topic.as_str()).await {
+        Ok(info) => info,
+        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+    };
+    let mut document = row::TopicDocument::new(&info);
+    let admin = connection.client.admin().timeout(OFFSETS_TIMEOUT);
+    let topic = args.topic.as_str();
+    let (starts, ends) =
+        futures::join!(admin.offsets(topic, Start::Start), admin.offsets(topic, Start::End));
+    if let (Ok(starts), Ok(ends)) = (starts, ends) {
+        document.add_offsets(&starts, &ends);
+    }
+    let mut out = Stdout::new();
+    match args.output.output {
+        OutputForm::Json => out.json(&document)?,
+        OutputForm::Table => document.print(&mut out)?,
+    }
+    out.flush()
+}
+
+async fn alter(args: AlterArgs) -> Result<(), CommandError> {
+    topic_name(&args.topic)?;
+    if args.partitions.is_none() && args.set.is_empty() && args.unset.is_empty() {
+        return Err(CommandError::usage("nothing to change")
+            .next(format!("floe topic alter {} --set retention.ms=3600000", args.topic)));
+    }
+    let settings = pairs(&args.set)?;
+    let connection = Connection::open(&args.connect).await?;
+    let mut request = connection.working_admin().alter_topic(args.topic.as_str());
+    if let Some(partitions) = args.partitions {
+        request = request.partitions(partitions);
+    }
+    for (key, value) in settings {
+        request = request.config(key, value);
+    }
+    for key in args.unset {
+        request = request.reset_config(key);
+    }
+    let info = match request.send().await {
+        Ok(info) => info,
+        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+    };
+    let mut out = Stdout::new();
+    let document = row::TopicDocument::new(&info);
+    match args.output.output {
+        OutputForm::Json => out.json(&document)?,
+        OutputForm::Table => document.print(&mut out)?,
+    }
+    out.flush()
+}
+
+async fn delete(args: DeleteArgs) -> Result<(), CommandError> {
+    topic_name(&args.topic)?;
+    let connection = Connection::open(&args.connect).await?;
+    let deleted = connection.working_admin().delete_topic(args.topic.as_str()).await;
+    let (topic_id, was_there) = match deleted {
+        Ok(topic_id) => (Some(topic_id.to_string()), true),
+        Err(error) if args.if_exists && error.kind() == ErrorKind::NotFound => (None, false),
+        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+    };
+    let verb = if was_there { "deleted" } else { "did not exist" };
+    eprintln!("topic '{}' {verb}", args.topic);
+    let mut out = Stdout::new();
+    if args.output.output == OutputForm::Json {
+        out.json(&serde_json::json!({
+            "name": args.topic, "deleted": was_there, "topic_id": topic_id,
+        }))?;
+    }
+    out.flush()
+}
+
+/// Splits `KEY=VALUE`.
+fn pairs(texts: &[String]) -> Result<Vec<(String, String)>, CommandError> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(CommandError::usage(format!("'{text}' is not KEY=VALUE"))),
+    };
+    texts.iter().map(split).collect()
 }
