@@ -160,4 +160,15 @@ anomalies! {
         /// Its generation and the newer one.
         generations: [i64; 2],
     }
+    /// A group's commit is gone: what was committed or read later stands before it.
+    CommitRegression {
+        /// The group.
+        group: String,
+        /// The log.
+        key: Key,
+        /// The later commit or reading.
+        operation: u64,
+        /// The acknowledged offset and the later one.
+        offsets: [Offset; 2],
+    }
 }

@@ -164,6 +164,7 @@ fn count(history: &History, found: Found) -> Report {
             | Action::Assign(_)
             | Action::Subscribe(_)
             | Action::Commit { .. }
+            | Action::Committed { .. }
             | Action::Drain(_) => {}
         }
         if !matches!(operation.action, Action::Fault { .. }) {

@@ -110,13 +110,21 @@ pub enum Action {
     Assign(Vec<Key>),
     /// Reads these topics as a group member from now on.
     Subscribe(Vec<String>),
-    /// Commits positions for a group.
+    /// Commits positions for a group. Workloads never seek backwards, so that no commit may
+    /// stand before an earlier one.
     Commit {
         /// The group.
         group: String,
         /// The generation in which the member did it.
         generation: i64,
         /// The next offset to read, per key.
+        offsets: BTreeMap<Key, Offset>,
+    },
+    /// Reads all that a group has committed: the next offset to read, per key.
+    Committed {
+        /// The group.
+        group: String,
+        /// Offsets, of the keys that have one.
         offsets: BTreeMap<Key, Offset>,
     },
     /// The final reading: everything from the start of each key to this end was polled. Invoked
@@ -141,6 +149,7 @@ impl Action {
             Self::Assign(_) => "assign",
             Self::Subscribe(_) => "subscribe",
             Self::Commit { .. } => "commit",
+            Self::Committed { .. } => "committed",
             Self::Drain(_) => "drain",
             Self::Fault { .. } => "fault",
         }

@@ -1,25 +1,133 @@
-//! The network seam on turmoil's simulated hosts.
+//! The network seam on turmoil's simulated hosts, and which links are cut.
+//!
+//! Turmoil answers a connection attempt over a cut link with a refusal, and lets one to a dead
+//! process wait. Real networks do the opposite, and Floe draws conclusions from it: a refusal
+//! proves that the process is gone. [`Links`] knows what is cut and who is down, so that
+//! attempts meet what they would meet in reality.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use floe_env::{Connection, Listener, Net};
+use parking_lot::Mutex;
 use turmoil::net::{TcpListener, TcpStream};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// TCP between simulated hosts; names resolve in the simulation's DNS.
+/// Between two attempts of the kernel to get through; shorter than Linux's second, so that short
+/// cuts matter.
+const SYN_RETRY: Duration = Duration::from_millis(200);
+
+/// What is broken between hosts. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    broken: Arc<Mutex<Broken>>,
+}
+
+#[derive(Debug, Default)]
+struct Broken {
+    /// How many faults cut this direction.
+    cuts: BTreeMap<(String, String), u32>,
+    /// Hosts whose process is gone while their kernel lives.
+    processes_down: BTreeSet<String>,
+}
+
+impl Links {
+    /// Cuts one direction. `true` when it was whole before.
+    pub fn cut(&self, from: &str, to: &str) -> bool {
+        let mut broken = self.broken.lock();
+        let count = broken.cuts.entry((from.to_owned(), to.to_owned())).or_default();
+        *count += 1;
+        *count == 1
+    }
+
+    /// Takes one cut back. `true` when the direction is whole again.
+    pub fn mend(&self, from: &str, to: &str) -> bool {
+        let mut broken = self.broken.lock();
+        let direction = (from.to_owned(), to.to_owned());
+        match broken.cuts.get_mut(&direction) {
+            Some(count) if *count > 1 => {
+                *count -= 1;
+                false
+            }
+            Some(_) => broken.cuts.remove(&direction).is_some(),
+            None => false,
+        }
+    }
+
+    /// Says whether a host's process runs.
+    pub fn set_process_down(&self, host: &str, down: bool) {
+        let mut broken = self.broken.lock();
+        if down {
+            broken.processes_down.insert(host.to_owned());
+        } else {
+            broken.processes_down.remove(host);
+        }
+    }
+
+    fn is_cut(&self, one: &str, other: &str) -> bool {
+        let broken = self.broken.lock();
+        let cut = |from: &str, to: &str| {
+            broken.cuts.contains_key(&(from.to_owned(), to.to_owned()))
+        };
+        cut(one, other) || cut(other, one)
+    }
+
+    fn is_process_down(&self, host: &str) -> bool {
+        self.broken.lock().processes_down.contains(host)
+    }
+}
+
+/// TCP of one simulated host; names resolve in the simulation's DNS.
 #[derive(Debug)]
-pub struct SimNet;
+pub struct SimNet {
+    host: String,
+    links: Links,
+}
+
+impl SimNet {
+    /// The network as `host` sees it.
+    pub fn new(host: impl Into<String>, links: Links) -> Self {
+        Self {
+            host: host.into(),
+            links,
+        }
+    }
+
+    async fn connect_stream(&self, addr: &str) -> io::Result<TcpStream> {
+        let (target, _port) = addr.rsplit_once(':').unwrap_or((addr, ""));
+        loop {
+            if self.links.is_cut(&self.host, target) {
+                tokio::time::sleep(SYN_RETRY).await;
+                continue;
+            }
+            if self.links.is_process_down(target) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            match TcpStream::connect(addr).await {
+                // The cut came while the attempt was under way.
+                Err(_) if self.links.is_cut(&self.host, target) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
 
 impl Net for SimNet {
     fn connect<'a>(&'a self, addr: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
         Box::pin(async move {
-            let stream = TcpStream::connect(addr).await?;
+            let stream = self.connect_stream(addr).await?;
             let peer_addr = stream.peer_addr()?;
-            Ok(Connection { stream: Box::new(stream), peer_addr })
+            Ok(Connection {
+                stream: Box::new(stream),
+                peer_addr,
+            })
         })
     }
 
@@ -27,7 +135,10 @@ impl Net for SimNet {
         Box::pin(async move {
             let listener = TcpListener::bind(addr).await?;
             let local_addr = listener.local_addr()?;
-            Ok(Box::new(SimListener { listener, local_addr }) as Box<dyn Listener>)
+            Ok(Box::new(SimListener {
+                listener,
+                local_addr,
+            }) as Box<dyn Listener>)
         })
     }
 }
@@ -41,7 +152,10 @@ impl Listener for SimListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
         Box::pin(async move {
             let (stream, peer_addr) = self.listener.accept().await?;
-            Ok(Connection { stream: Box::new(stream), peer_addr })
+            Ok(Connection {
+                stream: Box::new(stream),
+                peer_addr,
+            })
         })
     }
 

@@ -1,12 +1,23 @@
-//! Commits of consumer groups: a member of an old generation must not succeed.
+//! Commits of consumer groups: a member of an old generation must not succeed, and what was
+//! committed stays.
 
 use std::collections::BTreeMap;
+
+use floe_model::Offset;
 
 use super::Found;
 use crate::{Action, Anomaly, Key, Operation, Stage};
 
+/// The furthest that was acknowledged for a group and key.
+#[derive(Clone, Copy)]
+struct Furthest {
+    generation: i64,
+    offset: Offset,
+}
+
 /// Finds commits that succeeded although a newer generation's commit for the same group and key
-/// had been acknowledged before they were invoked. Concurrent ones may go either way.
+/// had been acknowledged before they were invoked, and commits and readings that fall behind one
+/// acknowledged before. Concurrent ones may go either way.
 pub(super) fn check(operations: &[Operation], found: &mut Found) {
     // Acknowledged commits by the index of their completion, to be looked at in that order.
     let mut acknowledged: BTreeMap<u64, &Operation> = BTreeMap::new();
@@ -16,7 +27,7 @@ pub(super) fn check(operations: &[Operation], found: &mut Found) {
         }
     }
     let mut acknowledged = acknowledged.into_iter().peekable();
-    let mut newest: BTreeMap<(&str, &Key), i64> = BTreeMap::new();
+    let mut furthest: BTreeMap<(&str, &Key), Furthest> = BTreeMap::new();
     for operation in operations
         .iter()
         .filter(|operation| operation.outcome == Stage::Ok)
@@ -24,38 +35,72 @@ pub(super) fn check(operations: &[Operation], found: &mut Found) {
         while let Some((_, earlier)) =
             acknowledged.next_if(|(completed, _)| *completed < operation.invoked)
         {
-            if let Action::Commit {
-                group,
-                generation,
-                offsets,
-            } = &earlier.action
-            {
-                for key in offsets.keys() {
-                    let newest = newest.entry((group, key)).or_insert(*generation);
-                    *newest = (*newest).max(*generation);
-                }
-            }
+            advance(&earlier.action, &mut furthest);
         }
-        let Action::Commit {
+        compare(operation, &furthest, found);
+    }
+}
+
+fn advance<'a>(action: &'a Action, furthest: &mut BTreeMap<(&'a str, &'a Key), Furthest>) {
+    let Action::Commit {
+        group,
+        generation,
+        offsets,
+    } = action
+    else {
+        return;
+    };
+    for (key, &offset) in offsets {
+        let here = Furthest {
+            generation: *generation,
+            offset,
+        };
+        let furthest = furthest.entry((group, key)).or_insert(here);
+        furthest.generation = furthest.generation.max(*generation);
+        furthest.offset = furthest.offset.max(offset);
+    }
+}
+
+fn compare(operation: &Operation, furthest: &BTreeMap<(&str, &Key), Furthest>, found: &mut Found) {
+    match &operation.action {
+        Action::Commit {
             group,
             generation,
             offsets,
-        } = &operation.action
-        else {
-            continue;
-        };
-        for key in offsets.keys() {
-            if let Some(&newer) = newest
-                .get(&(group.as_str(), key))
-                .filter(|n| *n > generation)
-            {
-                found.add(Anomaly::ZombieCommit {
-                    group: group.clone(),
-                    key: key.clone(),
-                    writer: operation.invoked,
-                    generations: [*generation, newer],
-                });
+        } => {
+            for (key, &offset) in offsets {
+                let Some(before) = furthest.get(&(group.as_str(), key)) else {
+                    continue;
+                };
+                if *generation < before.generation {
+                    found.add(Anomaly::ZombieCommit {
+                        group: group.clone(),
+                        key: key.clone(),
+                        writer: operation.invoked,
+                        generations: [*generation, before.generation],
+                    });
+                } else if offset < before.offset {
+                    found.add(regression(operation, group, key, [before.offset, offset]));
+                }
             }
         }
+        Action::Committed { group, offsets } => {
+            for (&(_, key), before) in furthest.iter().filter(|((of, _), _)| of == group) {
+                let offset = offsets.get(key).copied().unwrap_or(Offset(-1));
+                if offset < before.offset {
+                    found.add(regression(operation, group, key, [before.offset, offset]));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn regression(operation: &Operation, group: &str, key: &Key, offsets: [Offset; 2]) -> Anomaly {
+    Anomaly::CommitRegression {
+        group: group.to_owned(),
+        key: key.clone(),
+        operation: operation.invoked,
+        offsets,
     }
 }

@@ -49,7 +49,11 @@ pub(super) fn check_polls(
                     check_across(key, operation.invoked, values, log, reader, found);
                 }
             }
-            Action::Send(_) | Action::Commit { .. } | Action::Drain(_) | Action::Fault { .. } => {}
+            Action::Send(_)
+            | Action::Commit { .. }
+            | Action::Committed { .. }
+            | Action::Drain(_)
+            | Action::Fault { .. } => {}
         }
     }
 }

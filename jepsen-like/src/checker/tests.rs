@@ -78,7 +78,11 @@ impl Story {
     }
 
     fn commit(self, generation: i64, outcome: Stage) -> Self {
-        let (group, offsets) = ("g".to_owned(), [(key(), Offset(0))].into());
+        self.commit_at(generation, outcome, 0)
+    }
+
+    fn commit_at(self, generation: i64, outcome: Stage, offset: i64) -> Self {
+        let (group, offsets) = ("g".to_owned(), [(key(), Offset(offset))].into());
         self.act(
             3,
             outcome,
@@ -88,6 +92,11 @@ impl Story {
                 offsets,
             },
         )
+    }
+
+    fn committed(self, offsets: &[(Key, Offset)]) -> Self {
+        let (group, offsets) = ("g".to_owned(), offsets.iter().cloned().collect());
+        self.act(8, Stage::Ok, Action::Committed { group, offsets })
     }
 
     fn drain(self, end: i64) -> Self {
@@ -334,6 +343,24 @@ fn sends_of_one_process_stand_in_order() {
         .send(11, 1)
         .send_as(4, Stage::Ok, &[(10, Some(0))]);
     others.poll(&read).drain(2).is(&[]);
+}
+
+#[test]
+fn a_commit_that_falls_behind_an_acknowledged_one_is_a_regression() {
+    let committed = |offset| {
+        sound()
+            .drain(3)
+            .commit_at(1, Stage::Ok, 2)
+            .commit_at(2, Stage::Ok, offset)
+    };
+    committed(2).is(&[]);
+    committed(1).is(&[AnomalyKind::CommitRegression]);
+    committed(3).committed(&[(key(), Offset(3))]).is(&[]);
+    let lost = [AnomalyKind::CommitRegression];
+    committed(3).committed(&[(key(), Offset(2))]).is(&lost);
+    committed(3).committed(&[]).is(&lost);
+    let unsure = sound().drain(3).commit_at(1, Stage::Info, 2);
+    unsure.committed(&[]).is(&[]);
 }
 
 #[test]

@@ -55,6 +55,11 @@ impl<W: Write> Recorder<W> {
         write_line(&mut self.out, &event)
     }
 
+    /// Where the history goes.
+    pub fn output(&self) -> &W {
+        &self.out
+    }
+
     /// Ends the history.
     ///
     /// # Errors
