@@ -33,9 +33,15 @@ type Change = Result<(Applied, Reach), Refusal>;
 /// every node.
 pub fn apply(state: &mut State, command: Command) -> Outcome {
     let change = match (&state.formation, command) {
-        (_, Command::Form { cluster_id, name, seeds, at_ms }) => {
-            nodes::form(state, cluster_id, name, seeds, at_ms)
-        }
+        (
+            _,
+            Command::Form {
+                cluster_id,
+                name,
+                seeds,
+                at_ms,
+            },
+        ) => nodes::form(state, cluster_id, name, seeds, at_ms),
         (None, _) => Err(Refusal::NotFormed),
         (Some(_), command) => apply_formed(state, command),
     };
@@ -51,26 +57,36 @@ fn apply_formed(state: &mut State, command: Command) -> Change {
         Command::RegisterNode { node, at_ms } => nodes::register(state, node, at_ms),
         Command::CreateTopic(topic) => topics::create(state, topic),
         Command::DeleteTopic { topic_id, at_ms } => topics::delete(state, topic_id, at_ms),
-        Command::AlterTopic { topic_id, configs, partitions } => {
-            topics::alter(state, topic_id, configs, partitions)
-        }
+        Command::AlterTopic {
+            topic_id,
+            configs,
+            partitions,
+        } => topics::alter(state, topic_id, configs, partitions),
         Command::ReportLeaders { leaders } => Ok(reports::leaders(state, &leaders)),
-        Command::ReportMembership { raft_group, membership } => {
-            reports::membership(state, raft_group, membership)
-        }
-        Command::ConfirmDeleted { node_id, node_uuid, raft_groups } => {
-            reports::confirm_deleted(state, node_id, node_uuid, &raft_groups)
-        }
-        Command::CoordinatorEpoch { offsets_partition, epoch } => {
-            groups::coordinator_epoch(state, offsets_partition, epoch)
-        }
+        Command::ReportMembership {
+            raft_group,
+            membership,
+        } => reports::membership(state, raft_group, membership),
+        Command::ConfirmDeleted {
+            node_id,
+            node_uuid,
+            raft_groups,
+        } => reports::confirm_deleted(state, node_id, node_uuid, &raft_groups),
+        Command::CoordinatorEpoch {
+            offsets_partition,
+            epoch,
+        } => groups::coordinator_epoch(state, offsets_partition, epoch),
         Command::AllocateProducerIds { count } => groups::allocate_producer_ids(state, count),
         Command::CompleteRebalance(rebalance) => groups::complete_rebalance(state, rebalance),
-        Command::StoreAssignment { group, generation, coordinator_epoch, assignments } => {
-            groups::store_assignment(state, group, generation, coordinator_epoch, assignments)
-        }
-        Command::DeleteGroup { group, coordinator_epoch } => {
-            groups::delete(state, group, coordinator_epoch)
-        }
+        Command::StoreAssignment {
+            group,
+            generation,
+            coordinator_epoch,
+            assignments,
+        } => groups::store_assignment(state, group, generation, coordinator_epoch, assignments),
+        Command::DeleteGroup {
+            group,
+            coordinator_epoch,
+        } => groups::delete(state, group, coordinator_epoch),
     }
 }

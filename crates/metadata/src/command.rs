@@ -160,7 +160,7 @@ pub struct MemberRecord {
     pub rebalance_timeout_ms: u32,
     /// Opaque here: topics and preferences as the member sent them.
     pub subscription: Vec<u8>,
-    /// KIP-848 epoch; the generation for other kinds.
+    /// KIP-848 epoch; 0 in groups of other kinds.
     pub member_epoch: i32,
 }
 

@@ -2,9 +2,12 @@
 //!
 //! A pure function of the candidates' present load and the Raft group ids. Guarantees: the
 //! replicas of a group are on distinct nodes and on as many racks as possible; with racks of
-//! equal size (or none) and equal loads before, replicas and preferred leaders of any two nodes
-//! differ by at most one after. Nodes without a rack share one.
+//! equal size (or none) the replicas, and the preferred leaders, that one call gives to any two
+//! nodes differ by at most one. What cannot be even goes to the nodes that have least, so that
+//! many small topics are even too; a new node gets its share of each topic and not all of it,
+//! which would make it a hot spot. Nodes without a rack share one.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, VecDeque};
 
 use floe_model::{NodeId, RaftGroupId};
@@ -34,24 +37,45 @@ pub fn place(
     for (place, candidate) in candidates.iter().enumerate() {
         let rack = racks.entry(candidate.rack.as_deref()).or_default();
         rack.members.push(place);
-        rack.replicas += candidate.replicas;
+        rack.before += candidate.replicas;
     }
     let mut racks: Vec<Rack> = racks.into_values().collect();
-    let mut replicas: Vec<u64> = candidates.iter().map(|candidate| candidate.replicas).collect();
+    let mut given = vec![0; candidates.len()];
     let mut sets: Vec<Vec<usize>> = raft_groups
         .iter()
-        .map(|group| choose(candidates, &mut racks, &mut replicas, replication, group.0))
+        .map(|group| choose(candidates, &mut racks, &mut given, replication, group.0))
         .collect();
-    let leaders = candidates.iter().map(|candidate| candidate.leaders).collect();
-    Leaders { counts: leaders, sets: &mut sets }.balance();
-    let name = |set: Vec<usize>| set.into_iter().map(|place| candidates[place].node_id).collect();
+    Leaders {
+        candidates,
+        given: vec![0; candidates.len()],
+        sets: &mut sets,
+    }
+    .balance();
+    let name = |set: Vec<usize>| {
+        set.into_iter()
+            .map(|place| candidates[place].node_id)
+            .collect()
+    };
     sets.into_iter().map(name).collect()
 }
 
 #[derive(Default)]
 struct Rack {
     members: Vec<usize>,
-    replicas: u64,
+    /// Replicas that its nodes had, and that they got in this call.
+    before: u64,
+    given: u64,
+}
+
+impl Rack {
+    /// Compares the load per node, of this call first.
+    fn load_order(&self, other: &Self) -> Ordering {
+        let per_node = |left: u64, right: u64| {
+            let left = u128::from(left) * other.members.len() as u128;
+            left.cmp(&(u128::from(right) * self.members.len() as u128))
+        };
+        per_node(self.given, other.given).then(per_node(self.before, other.before))
+    }
 }
 
 /// One group's nodes: each next one from the rack that this group uses least, then the rack
@@ -59,30 +83,37 @@ struct Rack {
 fn choose(
     candidates: &[Candidate],
     racks: &mut [Rack],
-    replicas: &mut [u64],
+    given: &mut [u64],
     replication: usize,
     seed: u64,
 ) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::with_capacity(replication);
     let mut used = vec![0_usize; racks.len()];
     while chosen.len() < replication.min(candidates.len()) {
-        let fullest = |a: &Rack, b: &Rack| {
-            let left = u128::from(a.replicas) * b.members.len() as u128;
-            left.cmp(&(u128::from(b.replicas) * a.members.len() as u128))
-        };
         let open = (0..racks.len()).filter(|&rack| used[rack] < racks[rack].members.len());
         let rack = open.min_by(|&a, &b| {
-            let load = fullest(&racks[a], &racks[b]);
             let tie = scatter(seed, a as u64).cmp(&scatter(seed, b as u64));
-            used[a].cmp(&used[b]).then(load).then(tie)
+            used[a]
+                .cmp(&used[b])
+                .then(racks[a].load_order(&racks[b]))
+                .then(tie)
         });
         let Some(rack) = rack else { break };
-        let free = racks[rack].members.iter().copied().filter(|place| !chosen.contains(place));
-        let weight = |place: usize| (replicas[place], scatter(seed, candidates[place].node_id.0.into()));
-        let Some(node) = free.min_by_key(|&place| weight(place)) else { break };
+        let free = racks[rack]
+            .members
+            .iter()
+            .copied()
+            .filter(|place| !chosen.contains(place));
+        let node = free.min_by_key(|&place| {
+            let Candidate {
+                node_id, replicas, ..
+            } = &candidates[place];
+            (given[place], *replicas, scatter(seed, node_id.0.into()))
+        });
+        let Some(node) = node else { break };
         used[rack] += 1;
-        racks[rack].replicas += 1;
-        replicas[node] += 1;
+        racks[rack].given += 1;
+        given[node] += 1;
         chosen.push(node);
     }
     chosen
@@ -91,7 +122,8 @@ fn choose(
 /// Breaks ties differently for every group, so that the groups of one node have their other
 /// replicas on many nodes and a failure spreads its load (the finaliser of SplitMix64).
 fn scatter(seed: u64, salt: u64) -> u64 {
-    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    let mut mixed =
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd1b5_4a32_d192_ed03);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
@@ -99,7 +131,9 @@ fn scatter(seed: u64, salt: u64) -> u64 {
 
 /// Chooses the preferred leader of each set: its first member.
 struct Leaders<'a> {
-    counts: Vec<u64>,
+    candidates: &'a [Candidate],
+    /// Groups of this call that each node leads.
+    given: Vec<u64>,
     sets: &'a mut [Vec<usize>],
 }
 
@@ -109,15 +143,18 @@ impl Leaders<'_> {
     /// squares, and then no assignment over these sets is more even.
     fn balance(&mut self) {
         for set in self.sets.iter_mut() {
-            let first = (0..set.len()).min_by_key(|&place| self.counts[set[place]]);
+            let first = (0..set.len()).min_by_key(|&place| {
+                let node = set[place];
+                (self.given[node], self.candidates[node].leaders)
+            });
             if let Some(first) = first {
                 set.swap(0, first);
-                self.counts[set[0]] += 1;
+                self.given[set[0]] += 1;
             }
         }
-        let mut nodes: Vec<usize> = (0..self.counts.len()).collect();
+        let mut nodes: Vec<usize> = (0..self.given.len()).collect();
         loop {
-            nodes.sort_by_key(|&node| (std::cmp::Reverse(self.counts[node]), node));
+            nodes.sort_by_key(|&node| (Reverse(self.given[node]), node));
             if !nodes.iter().any(|&node| self.relieve(node)) {
                 return;
             }
@@ -126,7 +163,7 @@ impl Leaders<'_> {
 
     /// Moves one leadership from `start` to a node with at least two fewer, if a chain exists.
     fn relieve(&mut self, start: usize) -> bool {
-        let mut led: Vec<Vec<usize>> = vec![Vec::new(); self.counts.len()];
+        let mut led: Vec<Vec<usize>> = vec![Vec::new(); self.given.len()];
         for (place, set) in self.sets.iter().enumerate() {
             if let Some(&leader) = set.first() {
                 led[leader].push(place);
@@ -136,7 +173,7 @@ impl Leaders<'_> {
         let mut reached: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {
-            if self.counts[node] + 2 <= self.counts[start] {
+            if self.given[node] + 2 <= self.given[start] {
                 self.shift(start, node, &reached);
                 return true;
             }
@@ -162,8 +199,8 @@ impl Leaders<'_> {
             }
             taker = giver;
         }
-        self.counts[start] -= 1;
-        self.counts[end] += 1;
+        self.given[start] -= 1;
+        self.given[end] += 1;
     }
 }
 

@@ -65,7 +65,13 @@ pub struct ReplicaSet {
 
 impl ReplicaSet {
     pub(crate) fn founded(raft_group: RaftGroupId, founding: Vec<Replica>) -> Self {
-        Self { raft_group, replicas: founding.clone(), founding, leader: None, membership: None }
+        Self {
+            raft_group,
+            replicas: founding.clone(),
+            founding,
+            leader: None,
+            membership: None,
+        }
     }
 
     /// Where the leader should be when all is well.
@@ -91,8 +97,13 @@ impl ReplicaSet {
 
     /// Whether a membership report is newer than all that is known of the group.
     pub(crate) fn accepts(&self, report: &MembershipReport) -> bool {
-        let led_later = self.leader.is_some_and(|leader| leader.epoch > report.epoch);
-        let known = self.membership.as_ref().map(|known| (known.epoch, known.log_index));
+        let led_later = self
+            .leader
+            .is_some_and(|leader| leader.epoch > report.epoch);
+        let known = self
+            .membership
+            .as_ref()
+            .map(|known| (known.epoch, known.log_index));
         !led_later && known.is_none_or(|known| (report.epoch, report.log_index) >= known)
     }
 }

@@ -137,7 +137,9 @@ impl State {
 
     /// Replicas to remove from their Raft memberships, with the group of each.
     pub fn dead_replicas(&self) -> impl Iterator<Item = (ReplicaId, &DeadReplica)> {
-        self.dead_replicas.iter().map(|(&replica, dead)| (replica, dead))
+        self.dead_replicas
+            .iter()
+            .map(|(&replica, dead)| (replica, dead))
     }
 
     /// Whether a disk was replaced; everything from it is refused.
@@ -191,7 +193,10 @@ impl State {
         if let Some(index) = self.offsets_index(raft_group) {
             return Some(RaftGroupOwner::Offsets(index));
         }
-        self.partition_by_group.get(&raft_group).copied().map(RaftGroupOwner::Partition)
+        self.partition_by_group
+            .get(&raft_group)
+            .copied()
+            .map(RaftGroupOwner::Partition)
     }
 
     /// The replicas of any Raft group, the metadata group included.
@@ -207,13 +212,17 @@ impl State {
     /// The replica sets of all offsets partitions and partitions, in order of Raft group.
     pub fn replica_sets(&self) -> impl Iterator<Item = &ReplicaSet> {
         let offsets = self.offsets.iter().map(|partition| &partition.replica_set);
-        let partitions = self.partition_by_group.values().filter_map(|id| self.partition(id));
+        let partitions = self
+            .partition_by_group
+            .values()
+            .filter_map(|id| self.partition(id));
         offsets.chain(partitions.map(|partition| &partition.replica_set))
     }
 
     /// The replica sets that should have a replica on `node`, without the metadata group.
     pub fn hosted_by(&self, node: NodeId) -> impl Iterator<Item = &ReplicaSet> {
-        self.replica_sets().filter(move |set| set.replica_on(node).is_some())
+        self.replica_sets()
+            .filter(move |set| set.replica_on(node).is_some())
     }
 
     /// Deleted topics of which some node may still hold bytes.
@@ -250,7 +259,9 @@ impl State {
 
     /// Every consumer group that exists.
     pub fn groups(&self) -> impl Iterator<Item = (&GroupName, &GroupRecord)> {
-        self.groups.iter().map(|(name, record)| (name, record.as_ref()))
+        self.groups
+            .iter()
+            .map(|(name, record)| (name, record.as_ref()))
     }
 
     /// One consumer group.
@@ -264,7 +275,11 @@ impl State {
     #[must_use]
     pub fn generation_of(&self, name: &GroupName) -> floe_model::Generation {
         let live = self.groups.get(name).map(|record| record.generation);
-        let retired = || self.retired_groups.get(name).map(|retired| retired.generation);
+        let retired = || {
+            self.retired_groups
+                .get(name)
+                .map(|retired| retired.generation)
+        };
         live.or_else(retired).unwrap_or_default()
     }
 
@@ -304,7 +319,10 @@ impl State {
         let by_group = Arc::make_mut(&mut self.partition_by_group);
         for (place, partition) in topic.partitions.iter().enumerate() {
             let index = PartitionIndex(place as u32);
-            let id = TopicIdPartition { topic_id: topic.topic_id, partition: index };
+            let id = TopicIdPartition {
+                topic_id: topic.topic_id,
+                partition: index,
+            };
             by_group.insert(partition.replica_set.raft_group, id);
         }
     }

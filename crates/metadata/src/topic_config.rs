@@ -46,25 +46,37 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub const SETTINGS: &[Setting] = &[
     Setting {
         key: RETENTION_MS,
-        kind: SettingKind::Integer { min: -1, max: i64::MAX },
+        kind: SettingKind::Integer {
+            min: -1,
+            max: i64::MAX,
+        },
         default: "604800000",
         doc: "Milliseconds after which records are removed; -1 keeps them for ever.",
     },
     Setting {
         key: RETENTION_BYTES,
-        kind: SettingKind::Integer { min: -1, max: i64::MAX },
+        kind: SettingKind::Integer {
+            min: -1,
+            max: i64::MAX,
+        },
         default: "-1",
         doc: "Bytes of one partition above which its oldest segments are removed; -1 is no bound.",
     },
     Setting {
         key: SEGMENT_BYTES,
-        kind: SettingKind::Integer { min: 1 << 20, max: 1 << 30 },
+        kind: SettingKind::Integer {
+            min: 1 << 20,
+            max: 1 << 30,
+        },
         default: "268435456",
         doc: "Bytes at which a partition segment is closed; retention removes whole segments.",
     },
     Setting {
         key: MAX_MESSAGE_BYTES,
-        kind: SettingKind::Integer { min: 1024, max: BATCH_BYTES_MAX as i64 },
+        kind: SettingKind::Integer {
+            min: 1024,
+            max: BATCH_BYTES_MAX as i64,
+        },
         default: "1048576",
         doc: "Largest record batch in bytes, as stored.",
     },
@@ -82,7 +94,10 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: MIN_INSYNC_REPLICAS,
-        kind: SettingKind::Integer { min: 1, max: REPLICATION_MAX as i64 },
+        kind: SettingKind::Integer {
+            min: 1,
+            max: REPLICATION_MAX as i64,
+        },
         default: "1",
         doc: "Replicas that a quorum ack needs at least. A majority is always needed, so the \
               largest accepted value is a majority of the topic's replicas.",
@@ -101,7 +116,10 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-const _: () = assert!(BATCH_BYTES_DEFAULT == 1_048_576, "the default of max.message.bytes");
+const _: () = assert!(
+    BATCH_BYTES_DEFAULT == 1_048_576,
+    "the default of max.message.bytes"
+);
 
 /// Why a setting is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -133,7 +151,10 @@ pub enum ConfigError {
         max: i64,
     },
     /// None of the words.
-    #[error("topic setting '{key}' cannot be '{value}', supported: {}", choices(key))]
+    #[error(
+        "topic setting '{key}' cannot be '{value}', supported: {}",
+        choices(key)
+    )]
     NotAChoice {
         /// The key.
         key: String,
@@ -159,7 +180,13 @@ pub fn setting(key: &str) -> Option<&'static Setting> {
 #[must_use]
 pub fn settings_table() -> String {
     let mut table = String::from("| setting | values | default | meaning |\n|---|---|---|---|\n");
-    for Setting { key, kind, default, doc } in SETTINGS {
+    for Setting {
+        key,
+        kind,
+        default,
+        doc,
+    } in SETTINGS
+    {
         let values = match kind {
             SettingKind::Integer { min, max: i64::MAX } => format!("{min} or more"),
             SettingKind::Integer { min, max } => format!("{min} to {max}"),
@@ -261,23 +288,38 @@ impl TopicConfig {
 
 fn check(key: &str, value: &str, replication: u32) -> Result<(), ConfigError> {
     let Some(setting) = setting(key) else {
-        return Err(ConfigError::UnknownKey { key: key.to_owned() });
+        return Err(ConfigError::UnknownKey {
+            key: key.to_owned(),
+        });
     };
     match setting.kind {
         SettingKind::Choice(words) if words.contains(&value) => Ok(()),
-        SettingKind::Choice(_) => {
-            Err(ConfigError::NotAChoice { key: key.to_owned(), value: value.to_owned() })
-        }
+        SettingKind::Choice(_) => Err(ConfigError::NotAChoice {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }),
         SettingKind::Integer { min, max } => {
             let Ok(number) = value.parse::<i64>() else {
-                return Err(ConfigError::NotANumber { key: key.to_owned(), value: value.to_owned() });
+                return Err(ConfigError::NotANumber {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                });
             };
             let majority = i64::from(replication / 2 + 1);
-            let max = if key == MIN_INSYNC_REPLICAS { max.min(majority) } else { max };
+            let max = if key == MIN_INSYNC_REPLICAS {
+                max.min(majority)
+            } else {
+                max
+            };
             if (min..=max).contains(&number) {
                 return Ok(());
             }
-            Err(ConfigError::OutOfRange { key: key.to_owned(), value: number, min, max })
+            Err(ConfigError::OutOfRange {
+                key: key.to_owned(),
+                value: number,
+                min,
+                max,
+            })
         }
     }
 }
@@ -294,8 +336,17 @@ mod tests {
     #[test]
     fn every_default_is_legal_and_every_key_unique() {
         for (place, setting) in SETTINGS.iter().enumerate() {
-            assert_eq!(check(setting.key, setting.default, 1), Ok(()), "{}", setting.key);
-            assert!(SETTINGS[..place].iter().all(|other| other.key != setting.key));
+            assert_eq!(
+                check(setting.key, setting.default, 1),
+                Ok(()),
+                "{}",
+                setting.key
+            );
+            assert!(
+                SETTINGS[..place]
+                    .iter()
+                    .all(|other| other.key != setting.key)
+            );
             assert!(settings_table().contains(setting.key));
         }
     }
@@ -303,13 +354,30 @@ mod tests {
     #[test]
     fn values_outside_the_table_are_refused() {
         let number = |key: &str, value, min, max| {
-            Err(ConfigError::OutOfRange { key: key.to_owned(), value, min, max })
+            Err(ConfigError::OutOfRange {
+                key: key.to_owned(),
+                value,
+                min,
+                max,
+            })
         };
-        assert_eq!(one("retention.ms", "-2"), number("retention.ms", -2, -1, i64::MAX));
-        assert_eq!(one("min.insync.replicas", "3"), number("min.insync.replicas", 3, 1, 2));
+        assert_eq!(
+            one("retention.ms", "-2"),
+            number("retention.ms", -2, -1, i64::MAX)
+        );
+        assert_eq!(
+            one("min.insync.replicas", "3"),
+            number("min.insync.replicas", 3, 1, 2)
+        );
         assert!(one("min.insync.replicas", "2").is_ok());
-        assert!(matches!(one("segment.bytes", "1 GiB"), Err(ConfigError::NotANumber { .. })));
-        assert!(matches!(one("retention.hours", "1"), Err(ConfigError::UnknownKey { .. })));
+        assert!(matches!(
+            one("segment.bytes", "1 GiB"),
+            Err(ConfigError::NotANumber { .. })
+        ));
+        assert!(matches!(
+            one("retention.hours", "1"),
+            Err(ConfigError::UnknownKey { .. })
+        ));
         let refused = one("durability", "replicated").unwrap_err();
         let text = "topic setting 'durability' cannot be 'replicated', supported: fsync";
         assert_eq!(refused.to_string(), text);

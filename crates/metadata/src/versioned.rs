@@ -52,7 +52,10 @@ pub(crate) fn decode<T: DeserializeOwned, const LIMIT: usize>(
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
     if bytes.len() > LIMIT {
-        return Err(DecodeError::TooLong { length: bytes.len(), limit: LIMIT });
+        return Err(DecodeError::TooLong {
+            length: bytes.len(),
+            limit: LIMIT,
+        });
     }
     let (&found, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
     if found != VERSION {

@@ -31,7 +31,10 @@ pub(super) fn coordinator_epoch(
     };
     let current = partition.coordinator_epoch;
     match epoch.cmp(&current) {
-        std::cmp::Ordering::Less => Err(Refusal::CoordinatorFenced { current, given: epoch }),
+        std::cmp::Ordering::Less => Err(Refusal::CoordinatorFenced {
+            current,
+            given: epoch,
+        }),
         std::cmp::Ordering::Equal => Ok((Applied::Done, Reach::Nothing)),
         std::cmp::Ordering::Greater => {
             Arc::make_mut(partition).coordinator_epoch = epoch;
@@ -42,34 +45,55 @@ pub(super) fn coordinator_epoch(
 
 pub(super) fn allocate_producer_ids(state: &mut State, count: u32) -> Change {
     if !(1..=PRODUCER_IDS_MAX).contains(&count) {
-        return Err(Refusal::InvalidCount { given: count, max: PRODUCER_IDS_MAX });
+        return Err(Refusal::InvalidCount {
+            given: count,
+            max: PRODUCER_IDS_MAX,
+        });
     }
     let first = state.next_producer;
-    let end = first.0.checked_add(i64::from(count)).ok_or(Refusal::Exhausted)?;
+    let end = first
+        .0
+        .checked_add(i64::from(count))
+        .ok_or(Refusal::Exhausted)?;
     state.next_producer = ProducerId(end);
     Ok((Applied::ProducerIds { first, count }, Reach::Facts))
 }
 
 pub(super) fn complete_rebalance(state: &mut State, rebalance: Rebalance) -> Change {
     check_coordinator(state, &rebalance.group, rebalance.coordinator_epoch)?;
-    let (current, given) = (state.generation_of(&rebalance.group), rebalance.expected_generation);
+    let (current, given) = (
+        state.generation_of(&rebalance.group),
+        rebalance.expected_generation,
+    );
     if current != given {
-        return Err(Refusal::GenerationMismatch { group: rebalance.group, current, given });
+        return Err(Refusal::GenerationMismatch {
+            group: rebalance.group,
+            current,
+            given,
+        });
     }
     if rebalance.members.len() > GROUP_MEMBERS_MAX {
         let given = u32::try_from(rebalance.members.len()).unwrap_or(u32::MAX);
-        return Err(Refusal::TooManyMembers { given, max: GROUP_MEMBERS_MAX as u32 });
+        return Err(Refusal::TooManyMembers {
+            given,
+            max: GROUP_MEMBERS_MAX as u32,
+        });
     }
     if rebalance.kind != GroupKind::Native && !rebalance.owners.is_empty() {
         return Err(Refusal::WrongKind);
     }
     let stranger = |owner: &&MemberId| !rebalance.members.contains_key(*owner);
     if let Some(member_id) = rebalance.owners.values().find(stranger) {
-        return Err(Refusal::UnknownMember { member_id: member_id.clone() });
+        return Err(Refusal::UnknownMember {
+            member_id: member_id.clone(),
+        });
     }
     let generation = Generation(current.0.checked_add(1).ok_or(Refusal::Exhausted)?);
     let (owners, next_token) = hand_out(state, &rebalance.group, rebalance.owners)?;
-    let tokens = owners.iter().map(|(&partition, owner)| (partition, owner.token)).collect();
+    let tokens = owners
+        .iter()
+        .map(|(&partition, owner)| (partition, owner.token))
+        .collect();
     let record = GroupRecord {
         generation,
         kind: rebalance.kind,
@@ -91,9 +115,16 @@ fn hand_out(
     owners: BTreeMap<TopicIdPartition, MemberId>,
 ) -> Result<(BTreeMap<TopicIdPartition, Ownership>, FencingToken), Refusal> {
     let record = state.group(group);
-    let retired = || state.retired_groups.get(group).map(|retired| retired.next_token);
-    let mut next =
-        record.map(|record| record.next_token).or_else(retired).unwrap_or(TOKENS_FIRST);
+    let retired = || {
+        state
+            .retired_groups
+            .get(group)
+            .map(|retired| retired.next_token)
+    };
+    let mut next = record
+        .map(|record| record.next_token)
+        .or_else(retired)
+        .unwrap_or(TOKENS_FIRST);
     let mut owned = BTreeMap::new();
     for (partition, member_id) in owners {
         if state.partition(&partition).is_none() {
@@ -129,13 +160,22 @@ pub(super) fn store_assignment(
     };
     let current = record.generation;
     if current != given {
-        return Err(Refusal::GenerationMismatch { group, current, given });
+        return Err(Refusal::GenerationMismatch {
+            group,
+            current,
+            given,
+        });
     }
     if record.kind != GroupKind::Classic {
         return Err(Refusal::WrongKind);
     }
-    if let Some(member_id) = assignments.keys().find(|id| !record.members.contains_key(*id)) {
-        return Err(Refusal::UnknownMember { member_id: member_id.clone() });
+    if let Some(member_id) = assignments
+        .keys()
+        .find(|id| !record.members.contains_key(*id))
+    {
+        return Err(Refusal::UnknownMember {
+            member_id: member_id.clone(),
+        });
     }
     if record.assignments == assignments {
         return Ok((Applied::Done, Reach::Nothing));
@@ -159,7 +199,13 @@ pub(super) fn delete(
     }
     let (generation, next_token) = (record.generation, record.next_token);
     state.groups.remove(&group);
-    state.retired_groups.insert(group, RetiredGroup { generation, next_token });
+    state.retired_groups.insert(
+        group,
+        RetiredGroup {
+            generation,
+            next_token,
+        },
+    );
     Ok((Applied::Done, Reach::Facts))
 }
 

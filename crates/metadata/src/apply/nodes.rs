@@ -42,7 +42,10 @@ pub(super) fn form(
     state.formation = Some(Formation {
         cluster_id,
         name,
-        seeds: seeds.iter().map(|seed| (seed.node_id, seed.node_uuid)).collect(),
+        seeds: seeds
+            .iter()
+            .map(|seed| (seed.node_id, seed.node_uuid))
+            .collect(),
         voters: voters as u32,
         formed_at_ms: at_ms,
     });
@@ -54,7 +57,10 @@ pub(super) fn form(
     let replication = OFFSETS_REPLICATION.min(state.nodes.len());
     for replica_set in place(state, replication, &raft_groups)? {
         let coordinator_epoch = LeaderEpoch(0);
-        state.offsets.push(Arc::new(OffsetsPartition { replica_set, coordinator_epoch }));
+        state.offsets.push(Arc::new(OffsetsPartition {
+            replica_set,
+            coordinator_epoch,
+        }));
     }
     Ok((Applied::Done, Reach::Layout))
 }
@@ -85,7 +91,13 @@ pub(super) fn register(state: &mut State, node: NodeRegistration, at_ms: i64) ->
         }
         Some(former) => replace_disk(state, former, node, at_ms)?,
     };
-    Ok((Applied::NodeRegistered { metadata_replica, new_disk: true }, Reach::Layout))
+    Ok((
+        Applied::NodeRegistered {
+            metadata_replica,
+            new_disk: true,
+        },
+        Reach::Layout,
+    ))
 }
 
 fn is_node_id(node_id: NodeId) -> bool {
@@ -96,15 +108,25 @@ fn is_node_id(node_id: NodeId) -> bool {
 fn restart(state: &mut State, known: &NodeRecord, node: NodeRegistration) -> Change {
     let (node_id, given) = (node.node_id, node.incarnation);
     let metadata_replica = known.metadata_replica;
-    let applied = Applied::NodeRegistered { metadata_replica, new_disk: false };
+    let applied = Applied::NodeRegistered {
+        metadata_replica,
+        new_disk: false,
+    };
     if given < known.registration.incarnation {
         let known = known.registration.incarnation;
-        return Err(Refusal::StaleIncarnation { node_id, known, given });
+        return Err(Refusal::StaleIncarnation {
+            node_id,
+            known,
+            given,
+        });
     }
     if node == known.registration {
         return Ok((applied, Reach::Nothing));
     }
-    let record = NodeRecord { registration: node, ..known.clone() };
+    let record = NodeRecord {
+        registration: node,
+        ..known.clone()
+    };
     state.nodes.insert(node_id, Arc::new(record));
     Ok((applied, Reach::Facts))
 }
@@ -112,8 +134,16 @@ fn restart(state: &mut State, known: &NodeRecord, node: NodeRegistration) -> Cha
 /// Enters a node whose disk is new here, with its replica of the metadata group.
 fn admit(state: &mut State, node: NodeRegistration, metadata_replica: ReplicaId, at_ms: i64) {
     let (node_id, node_uuid) = (node.node_id, node.node_uuid);
-    state.metadata_set.replicas.push(Replica { replica_id: metadata_replica, node_id, node_uuid });
-    let record = NodeRecord { registration: node, metadata_replica, registered_at_ms: at_ms };
+    state.metadata_set.replicas.push(Replica {
+        replica_id: metadata_replica,
+        node_id,
+        node_uuid,
+    });
+    let record = NodeRecord {
+        registration: node,
+        metadata_replica,
+        registered_at_ms: at_ms,
+    };
     state.nodes.insert(node_id, Arc::new(record));
 }
 
@@ -131,11 +161,27 @@ fn replace_disk(
     let successors = (metadata_replica.0..).map(ReplicaId);
     let raft_groups = std::iter::once(RaftGroupId::METADATA).chain(hosted);
     for (raft_group, replica_id) in raft_groups.zip(successors) {
-        let Some(set) = state.replica_set_mut(raft_group) else { continue };
-        let wanted = set.replicas.iter_mut().find(|replica| replica.node_id == node_id);
+        let Some(set) = state.replica_set_mut(raft_group) else {
+            continue;
+        };
+        let wanted = set
+            .replicas
+            .iter_mut()
+            .find(|replica| replica.node_id == node_id);
         let Some(replica) = wanted else { continue };
-        let dead = std::mem::replace(replica, Replica { replica_id, node_id, node_uuid });
-        let record = DeadReplica { raft_group, node_id, node_uuid: former };
+        let dead = std::mem::replace(
+            replica,
+            Replica {
+                replica_id,
+                node_id,
+                node_uuid,
+            },
+        );
+        let record = DeadReplica {
+            raft_group,
+            node_id,
+            node_uuid: former,
+        };
         state.dead_replicas.insert(dead.replica_id, record);
     }
     state.retired_disks.insert(former);
@@ -146,7 +192,11 @@ fn replace_disk(
         });
         !tombstone.unconfirmed.is_empty()
     });
-    let record = NodeRecord { registration: node, metadata_replica, registered_at_ms: at_ms };
+    let record = NodeRecord {
+        registration: node,
+        metadata_replica,
+        registered_at_ms: at_ms,
+    };
     state.nodes.insert(node_id, Arc::new(record));
     Ok(metadata_replica)
 }

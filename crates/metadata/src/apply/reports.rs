@@ -16,7 +16,9 @@ pub(super) fn leaders(
         let newer = |set: &crate::ReplicaSet| set.leader.is_none_or(|led| report.epoch > led.epoch);
         // Looks before it takes mutable access, which would copy a record that readers share.
         if known.is_some_and(newer)
-            && state.replica_set_mut(raft_group).is_some_and(|set| set.report_leader(report))
+            && state
+                .replica_set_mut(raft_group)
+                .is_some_and(|set| set.report_leader(report))
         {
             reach = Reach::Facts;
         }
@@ -29,16 +31,18 @@ pub(super) fn membership(
     raft_group: RaftGroupId,
     membership: MembershipReport,
 ) -> Change {
-    let set = state.replica_set_mut(raft_group).ok_or(Refusal::UnknownRaftGroup { raft_group })?;
+    let set = state
+        .replica_set_mut(raft_group)
+        .ok_or(Refusal::UnknownRaftGroup { raft_group })?;
     if !set.accepts(&membership) {
         return Err(Refusal::StaleReport { raft_group });
     }
     if set.membership.as_ref() == Some(&membership) {
         return Ok((Applied::Done, Reach::Nothing));
     }
-    state.dead_replicas.retain(|&replica, dead| {
-        dead.raft_group != raft_group || membership.contains(replica)
-    });
+    state
+        .dead_replicas
+        .retain(|&replica, dead| dead.raft_group != raft_group || membership.contains(replica));
     if let Some(set) = state.replica_set_mut(raft_group) {
         set.membership = Some(membership);
     }
@@ -58,7 +62,9 @@ pub(super) fn confirm_deleted(
     let mut reach = Reach::Nothing;
     state.tombstones.retain(|_, tombstone| {
         for raft_group in raft_groups {
-            let Some(nodes) = tombstone.unconfirmed.get_mut(raft_group) else { continue };
+            let Some(nodes) = tombstone.unconfirmed.get_mut(raft_group) else {
+                continue;
+            };
             if nodes.remove(&node_id) {
                 reach = Reach::Layout;
             }

@@ -10,8 +10,8 @@ use super::nodes::reserve_replicas;
 use super::{Change, Reach};
 use crate::placement::{self, Candidate};
 use crate::{
-    Applied, NewTopic, NodeRegistration, Partition, Refusal, Replica, ReplicaSet, State, Tombstone, Topic,
-    TopicConfig,
+    Applied, NewTopic, NodeRegistration, Partition, Refusal, Replica, ReplicaSet, State, Tombstone,
+    Topic, TopicConfig,
 };
 
 /// Replicas of a topic that does not say.
@@ -21,7 +21,13 @@ pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
     if let Some(existing) = state.topic_named(&new.name) {
         if new.if_not_exists {
             let topic_id = existing.topic_id;
-            return Ok((Applied::TopicCreated { topic_id, created: false }, Reach::Nothing));
+            return Ok((
+                Applied::TopicCreated {
+                    topic_id,
+                    created: false,
+                },
+                Reach::Nothing,
+            ));
         }
         return Err(Refusal::TopicExists { name: new.name });
     }
@@ -34,9 +40,14 @@ pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
         return Err(Refusal::InvalidPartitions { given, min: 1, max });
     }
     let replication_max = REPLICATION_MAX.min(state.nodes.len() as u32);
-    let replication = new.replication.unwrap_or(REPLICATION_DEFAULT.min(replication_max));
+    let replication = new
+        .replication
+        .unwrap_or(REPLICATION_DEFAULT.min(replication_max));
     if !(1..=replication_max).contains(&replication) {
-        return Err(Refusal::InvalidReplication { given: replication, max: replication_max });
+        return Err(Refusal::InvalidReplication {
+            given: replication,
+            max: replication_max,
+        });
     }
     let config = TopicConfig::new(new.configs, replication)?;
     let mut topic = Topic {
@@ -50,7 +61,13 @@ pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
     grow(state, &mut topic, new.partitions)?;
     state.index(&topic);
     state.topics.insert(topic_id, Arc::new(topic));
-    Ok((Applied::TopicCreated { topic_id, created: true }, Reach::Layout))
+    Ok((
+        Applied::TopicCreated {
+            topic_id,
+            created: true,
+        },
+        Reach::Layout,
+    ))
 }
 
 pub(super) fn alter(
@@ -59,7 +76,10 @@ pub(super) fn alter(
     configs: BTreeMap<String, Option<String>>,
     partitions: Option<u32>,
 ) -> Change {
-    let known = state.topics.get(&topic_id).ok_or(Refusal::UnknownTopic { topic_id })?;
+    let known = state
+        .topics
+        .get(&topic_id)
+        .ok_or(Refusal::UnknownTopic { topic_id })?;
     let mut topic = Topic::clone(known);
     topic.config = topic.config.altered(configs, topic.replication)?;
     let reach = match partitions {
@@ -80,22 +100,32 @@ pub(super) fn alter(
 }
 
 pub(super) fn delete(state: &mut State, topic_id: TopicId, at_ms: i64) -> Change {
-    let topic = state.topics.remove(&topic_id).ok_or(Refusal::UnknownTopic { topic_id })?;
+    let topic = state
+        .topics
+        .remove(&topic_id)
+        .ok_or(Refusal::UnknownTopic { topic_id })?;
     state.unindex(&topic);
-    let sets = topic.partitions.iter().map(|partition| &partition.replica_set);
+    let sets = topic
+        .partitions
+        .iter()
+        .map(|partition| &partition.replica_set);
     let raft_groups: Vec<_> = sets.clone().map(|set| set.raft_group).collect();
-    let unconfirmed: BTreeMap<_, _> =
-        sets.map(|set| (set.raft_group, holders(state, set))).filter(|(_, n)| !n.is_empty()).collect();
+    let unconfirmed: BTreeMap<_, _> = sets
+        .map(|set| (set.raft_group, holders(state, set)))
+        .filter(|(_, n)| !n.is_empty())
+        .collect();
     let deleted: BTreeSet<_> = raft_groups.iter().copied().collect();
-    state.dead_replicas.retain(|_, dead| !deleted.contains(&dead.raft_group));
-    for record in state.groups.values_mut() {
-        if record.owners.keys().any(|partition| partition.topic_id == topic_id) {
-            Arc::make_mut(record).owners.retain(|partition, _| partition.topic_id != topic_id);
-        }
-    }
+    state
+        .dead_replicas
+        .retain(|_, dead| !deleted.contains(&dead.raft_group));
     if !unconfirmed.is_empty() {
         let (name, deleted_at_ms) = (topic.name.clone(), at_ms);
-        let tombstone = Tombstone { topic_id, name, deleted_at_ms, unconfirmed };
+        let tombstone = Tombstone {
+            topic_id,
+            name,
+            deleted_at_ms,
+            unconfirmed,
+        };
         state.tombstones.insert(topic_id, tombstone);
     }
     Ok((Applied::TopicDeleted { raft_groups }, Reach::Layout))
@@ -108,19 +138,26 @@ fn holders(state: &State, set: &ReplicaSet) -> BTreeSet<NodeId> {
         node.is_some_and(|node| node.registration.node_uuid == replica.node_uuid)
     };
     let replicas = set.replicas.iter().chain(&set.founding);
-    replicas.filter(present).map(|replica| replica.node_id).collect()
+    replicas
+        .filter(present)
+        .map(|replica| replica.node_id)
+        .collect()
 }
 
 /// Adds partitions to a topic until it has `count`.
 fn grow(state: &mut State, topic: &mut Topic, count: u32) -> Result<(), Refusal> {
     let first = topic.partitions.len() as u32;
     let next = state.next_raft_group.0;
-    let end = next.checked_add(u64::from(count - first)).ok_or(Refusal::Exhausted)?;
+    let end = next
+        .checked_add(u64::from(count - first))
+        .ok_or(Refusal::Exhausted)?;
     let raft_groups: Vec<_> = (next..end).map(RaftGroupId).collect();
     let sets = place(state, topic.replication as usize, &raft_groups)?;
     state.next_raft_group = RaftGroupId(end);
     for (index, replica_set) in (first..).map(PartitionIndex).zip(sets) {
-        topic.partitions.push(Arc::new(Partition { index, replica_set }));
+        topic
+            .partitions
+            .push(Arc::new(Partition { index, replica_set }));
     }
     Ok(())
 }
@@ -136,10 +173,18 @@ pub(super) fn place(
     let mut replica_ids = (reserve_replicas(state, count)?.0..).map(ReplicaId);
     let mut sets = Vec::with_capacity(placed.len());
     for (&raft_group, node_ids) in raft_groups.iter().zip(placed) {
-        let nodes = node_ids.into_iter().filter_map(|node_id| state.node(node_id));
+        let nodes = node_ids
+            .into_iter()
+            .filter_map(|node_id| state.node(node_id));
         let founding = nodes.zip(replica_ids.by_ref()).map(|(node, replica_id)| {
-            let NodeRegistration { node_id, node_uuid, .. } = node.registration;
-            Replica { replica_id, node_id, node_uuid }
+            let NodeRegistration {
+                node_id, node_uuid, ..
+            } = node.registration;
+            Replica {
+                replica_id,
+                node_id,
+                node_uuid,
+            }
         });
         sets.push(ReplicaSet::founded(raft_group, founding.collect()));
     }
@@ -158,7 +203,12 @@ fn candidates(state: &State) -> Vec<Candidate> {
     let candidate = |node: &crate::NodeRecord| {
         let node_id = node.registration.node_id;
         let (replicas, leaders) = load.get(&node_id).copied().unwrap_or_default();
-        Candidate { node_id, rack: node.registration.rack.clone(), replicas, leaders }
+        Candidate {
+            node_id,
+            rack: node.registration.rack.clone(),
+            replicas,
+            leaders,
+        }
     };
     state.nodes().map(candidate).collect()
 }

@@ -53,13 +53,12 @@ proptest! {
                 let on: BTreeSet<_> = set.iter().map(rack_of).collect();
                 prop_assert_eq!(on.len(), replication.min(racks));
             }
+            let mut given = cluster(racks, per_rack);
+            add(&mut given, &placed);
+            prop_assert!(spread(given.iter().map(|c| c.replicas)) <= 1);
+            prop_assert!(spread(given.iter().map(|c| c.leaders)) <= 1);
             add(&mut candidates, &placed);
-            prop_assert!(spread(candidates.iter().map(|c| c.replicas)) <= 1);
         }
-        let placed = place(&cluster(racks, per_rack), replication, &groups(first, count));
-        let mut fresh = cluster(racks, per_rack);
-        add(&mut fresh, &placed);
-        prop_assert!(spread(fresh.iter().map(|c| c.leaders)) <= 1);
     }
 
     #[test]
@@ -86,21 +85,35 @@ proptest! {
 }
 
 #[test]
-fn a_new_node_takes_the_next_replicas_and_leaders() {
+fn a_new_node_takes_what_is_left_over_but_not_a_whole_topic() {
     let mut candidates = cluster(1, 4);
     for candidate in &mut candidates[..3] {
-        candidate.replicas = 10;
-        candidate.leaders = 3;
+        (candidate.replicas, candidate.leaders) = (30, 10);
     }
-    let placed = place(&candidates, 1, &groups(1000, 3));
-    assert!(placed.iter().all(|set| set[..] == [NodeId(4)]), "{placed:?}");
+    assert_eq!(place(&candidates, 1, &groups(1000, 1)), [[NodeId(4)]]);
+    let placed = place(&candidates, 3, &groups(1000, 12));
+    assert_eq!(placed.iter().filter(|set| set[0] == NodeId(4)).count(), 3);
+}
+
+#[test]
+fn many_small_topics_are_even() {
+    let mut candidates = cluster(1, 5);
+    for first in 1000..1500 {
+        let placed = place(&candidates, 3, &groups(first, 1));
+        add(&mut candidates, &placed);
+    }
+    assert!(spread(candidates.iter().map(|c| c.replicas)) <= 1);
+    assert!(spread(candidates.iter().map(|c| c.leaders)) <= 5);
 }
 
 #[test]
 fn one_failed_node_of_many_spreads_its_leaders_over_several_others() {
     let placed = place(&cluster(1, 6), 3, &groups(1000, 60));
-    let heirs: BTreeSet<_> =
-        placed.iter().filter(|set| set[0] == NodeId(1)).map(|set| set[1]).collect();
+    let heirs: BTreeSet<_> = placed
+        .iter()
+        .filter(|set| set[0] == NodeId(1))
+        .map(|set| set[1])
+        .collect();
     assert!(heirs.len() >= 3, "{heirs:?}");
 }
 
@@ -109,5 +122,8 @@ fn a_thousand_groups_on_three_nodes_lead_a_third_each() {
     let placed = place(&cluster(1, 3), 3, &groups(1000, 1000));
     let mut candidates = cluster(1, 3);
     add(&mut candidates, &placed);
-    assert!(candidates.iter().all(|c| (333..=334).contains(&c.leaders)), "{candidates:?}");
+    assert!(
+        candidates.iter().all(|c| (333..=334).contains(&c.leaders)),
+        "{candidates:?}"
+    );
 }
