@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// Ports that one cluster may use, from its base on.
 const PORTS_PER_CLUSTER: u16 = 60;
 
-pub struct Cluster {
+pub(crate) struct Cluster {
     dir: TempDir,
     base_port: u16,
     nodes: u16,
@@ -20,7 +20,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts `nodes` nodes and waits until all of them serve.
-    pub fn up(nodes: u16) -> Self {
+    pub(crate) fn up(nodes: u16) -> Self {
         let cluster = Self {
             dir: TempDir::new().unwrap(),
             base_port: next_base_port(),
@@ -31,39 +31,39 @@ impl Cluster {
         cluster
     }
 
-    pub fn kill(&self, node: u32) {
+    pub(crate) fn kill(&self, node: u32) {
         self.script(&["kill", &node.to_string()]);
     }
 
-    pub fn start(&self, node: u32) {
+    pub(crate) fn start(&self, node: u32) {
         self.script(&["start", &node.to_string()]);
     }
 
-    pub fn stop(&self, node: u32) {
+    pub(crate) fn stop(&self, node: u32) {
         self.script(&["stop", &node.to_string()]);
     }
 
-    pub fn pause(&self, node: u32) {
+    pub(crate) fn pause(&self, node: u32) {
         self.script(&["pause", &node.to_string()]);
     }
 
-    pub fn resume(&self, node: u32) {
+    pub(crate) fn resume(&self, node: u32) {
         self.script(&["resume", &node.to_string()]);
     }
 
     /// What `scripts/cluster status -o json` prints.
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let output = self.script(&["status", "-o", "json"]);
         serde_json::from_slice(&output.stdout).expect("status prints one JSON document")
     }
 
     /// Node ids, from 1.
-    pub fn nodes(&self) -> impl Iterator<Item = u32> + use<> {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = u32> + use<> {
         1..=u32::from(self.nodes)
     }
 
     /// The client addresses of all nodes, for `--server` and `Client::connect`.
-    pub fn servers(&self) -> String {
+    pub(crate) fn servers(&self) -> String {
         let port = |node: u32| u32::from(self.base_port) + 10 * (node - 1);
         self.nodes()
             .map(|node| format!("127.0.0.1:{}", port(node)))
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// The node that leads most partitions.
-    pub fn busiest(&self) -> u32 {
+    pub(crate) fn busiest(&self) -> u32 {
         let status = self.status();
         let nodes = status["nodes"].as_array().unwrap();
         let busiest = nodes
@@ -82,7 +82,7 @@ impl Cluster {
     }
 
     /// Runs `floe` against this cluster.
-    pub fn floe(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn floe(&self, arguments: &[&str]) -> Output {
         Command::new(binary())
             .args(arguments)
             .env("FLOE_SERVER", self.servers())
@@ -101,7 +101,7 @@ impl Cluster {
         output
     }
 
-    pub fn try_script(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn try_script(&self, arguments: &[&str]) -> Output {
         Command::new(root().join("scripts/cluster"))
             .args(arguments)
             .arg("--dir")
@@ -128,7 +128,7 @@ impl Drop for Cluster {
 }
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let given = std::env::var_os("FLOE_BIN").map(PathBuf::from);
     let binary = given.unwrap_or_else(|| root().join("target/release/floe"));
     assert!(
@@ -139,7 +139,7 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 type Log = BTreeMap<(u32, i64), String>;
 
 /// Producers and a reader at work.
-pub struct Workload {
+pub(crate) struct Workload {
     stop: Arc<AtomicBool>,
     acked: Arc<AtomicU64>,
     producers: Vec<JoinHandle<Log>>,
@@ -27,7 +27,7 @@ pub struct Workload {
 
 impl Workload {
     /// Starts `producers` producers and one reader on `topic`, which exists.
-    pub async fn start(servers: &str, topic: &str, producers: u32) -> Self {
+    pub(crate) async fn start(servers: &str, topic: &str, producers: u32) -> Self {
         let client = connect(servers).await;
         let (stop, acked) = (
             Arc::new(AtomicBool::new(false)),
@@ -56,12 +56,12 @@ impl Workload {
     }
 
     /// Records acknowledged so far.
-    pub fn acked(&self) -> u64 {
+    pub(crate) fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
     }
 
     /// Waits until `more` further records are acknowledged: the cluster serves.
-    pub async fn progress(&self, more: u64) {
+    pub(crate) async fn progress(&self, more: u64) {
         let wanted = self.acked() + more;
         let reached = async {
             while self.acked() < wanted {
@@ -74,7 +74,7 @@ impl Workload {
     }
 
     /// Stops, reads everything afresh and compares. Returns how many records were acknowledged.
-    pub async fn verify(self) -> u64 {
+    pub(crate) async fn verify(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         let mut acked = Log::new();
         for producer in self.producers {
@@ -109,7 +109,7 @@ impl Workload {
 }
 
 /// Connects, trying again until the cluster answers.
-pub async fn connect(servers: &str) -> Client {
+pub(crate) async fn connect(servers: &str) -> Client {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
         match Client::connect(servers).await {
@@ -121,7 +121,7 @@ pub async fn connect(servers: &str) -> Client {
 }
 
 /// Every record up to the end offsets seen at the start, by place.
-pub async fn read_all(client: &Client, topic: &str) -> Log {
+pub(crate) async fn read_all(client: &Client, topic: &str) -> Log {
     let mut reader = client
         .reader()
         .topic(topic, Start::Start)

@@ -18,7 +18,7 @@ use crate::Position;
 
 /// What a group makes of positions.
 #[derive(Debug)]
-pub enum Effects {
+pub(crate) enum Effects {
     /// Last position and ETA per order.
     CustomerUi(CustomerUi),
     /// Couriers and speed per tile and minute.
@@ -30,7 +30,7 @@ pub enum Effects {
 impl Effects {
     /// One of each, empty, with the names of their consumer groups.
     #[must_use]
-    pub fn all() -> [(&'static str, Self); 3] {
+    pub(crate) fn all() -> [(&'static str, Self); 3] {
         [
             ("customer-ui", Self::CustomerUi(CustomerUi::default())),
             ("analytics", Self::Analytics(Analytics::default())),
@@ -42,7 +42,7 @@ impl Effects {
     }
 
     /// Takes one position; each courier's come in order and once.
-    pub fn on(&mut self, position: &Position) {
+    pub(crate) fn on(&mut self, position: &Position) {
         match self {
             Self::CustomerUi(ui) => ui.on(position),
             Self::Analytics(analytics) => analytics.on(position),
@@ -52,7 +52,7 @@ impl Effects {
 
     /// How many effects there are.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         match self {
             Self::CustomerUi(ui) => ui.count(),
             Self::Analytics(analytics) => analytics.count(),
@@ -62,7 +62,7 @@ impl Effects {
 
     /// How many effects are missing, extra or other than in `truth`, which is of the same kind.
     #[must_use]
-    pub fn wrong(&self, truth: &Self) -> u64 {
+    pub(crate) fn wrong(&self, truth: &Self) -> u64 {
         match (self, truth) {
             (Self::CustomerUi(ui), Self::CustomerUi(truth)) => ui.wrong(truth),
             (Self::Analytics(analytics), Self::Analytics(truth)) => analytics.wrong(truth),

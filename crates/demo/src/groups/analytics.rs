@@ -9,7 +9,7 @@ const TILES_PER_DEGREE: f64 = 1000.0;
 
 /// Couriers and speed per tile and minute.
 #[derive(Debug, Default)]
-pub struct Analytics {
+pub(crate) struct Analytics {
     cells: BTreeMap<(u64, Tile), Cell>,
 }
 
@@ -29,7 +29,7 @@ struct Cell {
 
 impl Analytics {
     /// Takes one position.
-    pub fn on(&mut self, position: &Position) {
+    pub(crate) fn on(&mut self, position: &Position) {
         let tile = Tile {
             north: tile_of(position.lat),
             east: tile_of(position.lon),
@@ -42,13 +42,13 @@ impl Analytics {
 
     /// Cells filled.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.cells.len() as u64
     }
 
     /// Cells other than in `truth`.
     #[must_use]
-    pub fn wrong(&self, truth: &Self) -> u64 {
+    pub(crate) fn wrong(&self, truth: &Self) -> u64 {
         super::differences(&self.cells, &truth.cells)
     }
 }

@@ -2,7 +2,7 @@
 
 /// Keeps count per courier. Memory: one bit per position.
 #[derive(Debug, Default)]
-pub struct Audit {
+pub(crate) struct Audit {
     couriers: Vec<Arrivals>,
     received: u64,
     duplicates: u64,
@@ -17,7 +17,7 @@ struct Arrivals {
 
 impl Audit {
     /// Notes one arrival; `true` when it is the first of this position.
-    pub fn arrived(&mut self, courier: u32, seq: u64) -> bool {
+    pub(crate) fn arrived(&mut self, courier: u32, seq: u64) -> bool {
         let courier = courier as usize;
         if courier >= self.couriers.len() {
             self.couriers.resize(courier + 1, Arrivals::default());
@@ -37,7 +37,7 @@ impl Audit {
 
     /// Whether a position arrived.
     #[must_use]
-    pub fn has(&self, courier: u32, seq: u64) -> bool {
+    pub(crate) fn has(&self, courier: u32, seq: u64) -> bool {
         self.couriers
             .get(courier as usize)
             .is_some_and(|arrivals| arrivals.has(seq))
@@ -45,25 +45,25 @@ impl Audit {
 
     /// All arrivals, repeated ones included.
     #[must_use]
-    pub fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
     /// Arrivals of positions that had arrived before.
     #[must_use]
-    pub fn duplicates(&self) -> u64 {
+    pub(crate) fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
     /// First arrivals behind a later position of the same courier.
     #[must_use]
-    pub fn out_of_order(&self) -> u64 {
+    pub(crate) fn out_of_order(&self) -> u64 {
         self.out_of_order
     }
 
     /// Positions that `other` has and this has not.
     #[must_use]
-    pub fn missing_of(&self, other: &Self) -> u64 {
+    pub(crate) fn missing_of(&self, other: &Self) -> u64 {
         let mut missing = 0;
         for (courier, theirs) in other.couriers.iter().enumerate() {
             let ours = self.couriers.get(courier);

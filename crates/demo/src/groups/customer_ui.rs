@@ -9,7 +9,7 @@ const RECKONED_SPEED: f64 = 5.0;
 
 /// Last position and ETA per order.
 #[derive(Debug, Default)]
-pub struct CustomerUi {
+pub(crate) struct CustomerUi {
     orders: BTreeMap<u64, Shown>,
 }
 
@@ -24,7 +24,7 @@ struct Shown {
 
 impl CustomerUi {
     /// Takes one position.
-    pub fn on(&mut self, position: &Position) {
+    pub(crate) fn on(&mut self, position: &Position) {
         let on_the_way = position.phase == Phase::ToCustomer;
         let shown = Shown {
             seq: position.seq,
@@ -38,13 +38,13 @@ impl CustomerUi {
 
     /// Orders shown.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.orders.len() as u64
     }
 
     /// Orders shown otherwise than in `truth`.
     #[must_use]
-    pub fn wrong(&self, truth: &Self) -> u64 {
+    pub(crate) fn wrong(&self, truth: &Self) -> u64 {
         super::differences(&self.orders, &truth.orders)
     }
 }

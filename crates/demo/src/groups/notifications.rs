@@ -9,7 +9,7 @@ const NEAR_M: f64 = 100.0;
 
 /// Messages sent, with how often.
 #[derive(Debug, Default)]
-pub struct Notifications {
+pub(crate) struct Notifications {
     sent: BTreeMap<(u64, Message), u64>,
 }
 
@@ -21,7 +21,7 @@ enum Message {
 
 impl Notifications {
     /// Takes one position.
-    pub fn on(&mut self, position: &Position) {
+    pub(crate) fn on(&mut self, position: &Position) {
         let near = position.phase == Phase::ToCustomer && position.left_m <= NEAR_M;
         if near && !self.sent.contains_key(&(position.order, Message::Near)) {
             self.send(position.order, Message::Near);
@@ -37,13 +37,13 @@ impl Notifications {
 
     /// Messages sent.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.sent.values().sum()
     }
 
     /// Messages missing, unfounded, or sent more than once.
     #[must_use]
-    pub fn wrong(&self, truth: &Self) -> u64 {
+    pub(crate) fn wrong(&self, truth: &Self) -> u64 {
         super::differences(&self.sent, &truth.sent)
     }
 }
