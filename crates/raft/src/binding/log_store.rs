@@ -1,0 +1,252 @@
+//! Openraft's log storage over one group of the journal.
+//!
+//! What it keeps: appends complete only after their sync, in order; a vote is durable before it
+//! is answered; nothing is purged that no state file covers (the journal refuses, and the group
+//! stops loudly rather than lose data); a read starts exactly where it was asked to, or fails.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_journal::{AppendError, GroupLog, StoreError};
+use floe_model::LogIndex;
+use floe_record::Entry;
+use futures::Stream;
+use futures::stream;
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::layout;
+use super::types::{LogEntry, RaftLogId, RaftVote, Types, from_raft, invalid_data, to_raft};
+
+/// Bytes of entries that one read brings into memory.
+const READ_BYTES_MAX: usize = 4 << 20;
+/// An append refused for lack of room is tried again after this.
+const FULL_RETRY: Duration = Duration::from_millis(10);
+/// Tries before a group without room stops.
+const FULL_RETRIES: u32 = 1000;
+
+/// The log of one replica.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    log: GroupLog,
+}
+
+impl LogStore {
+    pub(crate) fn new(log: GroupLog) -> Self {
+        Self { log }
+    }
+
+    fn last_log_id(&self) -> Option<RaftLogId> {
+        let last = self.log.last_log_id().or_else(|| self.log.log_start());
+        last.map(to_raft)
+    }
+
+    fn first_index(&self) -> u64 {
+        self.log.log_start().map_or(0, |id| id.index.0 + 1)
+    }
+
+    fn next_index(&self) -> u64 {
+        let last = self.log.last_log_id();
+        last.map_or_else(|| self.first_index(), |id| id.index.0 + 1)
+    }
+
+    /// One contiguous run of entries that starts at `start`.
+    async fn read(&self, start: u64, end: u64) -> io::Result<Vec<LogEntry>> {
+        let range = LogIndex(start)..LogIndex(end);
+        let entries = self.log.read_entries(range, READ_BYTES_MAX).await;
+        entries
+            .map_err(invalid_data)?
+            .into_iter()
+            .map(|entry| LogEntry::from_entry(entry).map_err(invalid_data))
+            .collect()
+    }
+
+    async fn append_all(&self, entries: Vec<Entry>, callback: IOFlushed<Types>) -> io::Result<()> {
+        // Shared between tries; the journal calls it once, for the try it accepts.
+        let callback = Arc::new(Mutex::new(Some(callback)));
+        for _ in 0..FULL_RETRIES {
+            let callback = callback.clone();
+            let done = Box::new(move |result: Result<_, StoreError>| {
+                let callback = callback.lock().take();
+                if let Some(callback) = callback {
+                    callback.io_completed(result.map(|_| ()).map_err(io::Error::other));
+                }
+            });
+            match self.log.append(entries.clone(), done) {
+                Err(AppendError::Full) => tokio::time::sleep(FULL_RETRY).await,
+                result => return result.map_err(io::Error::other),
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            AppendError::Full,
+        ))
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> io::Result<Vec<LogEntry>>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = (self.start_of(&range), self.end_of(&range));
+        let mut entries = Vec::new();
+        let mut next = start;
+        while next < end {
+            let run = self.read(next, end).await?;
+            next += run.len() as u64;
+            entries.extend(run);
+        }
+        Ok(entries)
+    }
+
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = io::Result<LogEntry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = (self.start_of(&range), self.end_of(&range));
+        let runs = stream::unfold((self.clone(), start), move |(store, next)| async move {
+            if next >= end {
+                return None;
+            }
+            match store.read(next, end).await {
+                Ok(run) => {
+                    let next = next + run.len() as u64;
+                    Some((run.into_iter().map(Ok).collect(), (store, next)))
+                }
+                Err(error) => Some((vec![Err(error)], (store, end))),
+            }
+        });
+        Box::pin(futures::StreamExt::flat_map(runs, stream::iter))
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<LogEntry>> {
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        self.read(start, end).await
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<RaftVote>> {
+        let vote = self.log.vote();
+        vote.map(|bytes| layout::decode_vote(&bytes).map_err(invalid_data))
+            .transpose()
+    }
+
+    /// The last log id of each term in the range, from the journal's term index.
+    async fn get_key_log_ids(
+        &mut self,
+        range: RangeInclusive<RaftLogId>,
+    ) -> io::Result<Vec<RaftLogId>> {
+        let (first, last) = (from_raft(range.start()), from_raft(range.end()));
+        let mut keys = Vec::new();
+        let mut low = first;
+        while low.term < last.term {
+            // The last index whose term is `low.term`: binary search between `low` and `last`.
+            let (mut here, mut beyond) = (low, last);
+            while here.index.next() < beyond.index {
+                let middle = LogIndex(here.index.0.midpoint(beyond.index.0));
+                let id = self.log.log_id_at(middle).ok_or_else(|| missing(middle))?;
+                if id.term == low.term {
+                    here = id;
+                } else {
+                    beyond = id;
+                }
+            }
+            keys.push(to_raft(here));
+            low = beyond;
+        }
+        keys.push(to_raft(last));
+        Ok(keys)
+    }
+}
+
+impl LogStore {
+    fn start_of(&self, range: &impl RangeBounds<u64>) -> u64 {
+        match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => self.first_index(),
+        }
+    }
+
+    /// Never beyond the end of the log: the trait allows ranges that reach over it.
+    fn end_of(&self, range: &impl RangeBounds<u64>) -> u64 {
+        let end = match range.end_bound() {
+            Bound::Included(last) => last + 1,
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        end.min(self.next_index())
+    }
+}
+
+fn missing(index: LogIndex) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("the term index does not know entry {index}"),
+    )
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
+        Ok(LogState {
+            last_purged_log_id: self.log.log_start().map(to_raft),
+            last_log_id: self.last_log_id(),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &RaftVote) -> io::Result<()> {
+        let (done, saved) = oneshot::channel();
+        let done = Box::new(move |result| drop(done.send(result)));
+        let vote = layout::encode_vote(vote);
+        self.log.save_vote(vote, done).map_err(io::Error::other)?;
+        let saved = saved.await.map_err(io::Error::other)?;
+        saved.map(|_| ()).map_err(io::Error::other)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = LogEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<_> = entries.into_iter().map(LogEntry::into_entry).collect();
+        if entries.is_empty() {
+            callback.io_completed(Ok(()));
+            return Ok(());
+        }
+        self.append_all(entries, callback).await
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<RaftLogId>) -> io::Result<()> {
+        let from = last_log_id.map_or(self.first_index(), |id| id.index() + 1);
+        let truncated = self.log.truncate_from(LogIndex(from));
+        truncated.map_err(io::Error::other)
+    }
+
+    async fn purge(&mut self, log_id: RaftLogId) -> io::Result<()> {
+        let upto = from_raft(&log_id);
+        if self.log.log_start().is_some_and(|start| start >= upto) {
+            return Ok(());
+        }
+        self.log.purge(upto).map_err(|error| {
+            let group = self.log.id();
+            tracing::error!(%group, ?upto, %error, "purge refused: it would lose entries");
+            io::Error::other(error)
+        })
+    }
+}

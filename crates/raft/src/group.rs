@@ -1,0 +1,408 @@
+//! The handle of one group on this node.
+//!
+//! Proposals stand in the group's queue in call order: a proposal is queued before `propose`
+//! returns its future. Each is fenced with the epoch it was validated in, and holds its bytes of
+//! the group's and the node's budget until it is answered.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_journal::{GroupLog, StoreStatus};
+use floe_model::{LeaderEpoch, LogId, NodeId, RaftGroupId, ReplicaId, limits};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use openraft::ReadPolicy;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::errors::{ChangeMembershipError, ClientWriteError, LinearizableReadError, RaftError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::binding::responder::{Outcome, ProposalResponder};
+use crate::binding::types::{Command, CommandBody, Home, Types, from_raft};
+use crate::node::core::NodeCore;
+use crate::replica::{Replica, members};
+use crate::{Applied, ChangeError, Proposal, ProposeError, ReadIndexError, Role, RoleState, Voter};
+
+/// Time for a majority to confirm a leader.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a follower to take over.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for a change of members to be committed.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A replica of a group, and through it the group. Clones share it.
+#[derive(Clone)]
+pub struct RaftGroup {
+    core: Arc<NodeCore>,
+    replica: Arc<Replica>,
+}
+
+/// A member of a group as its leader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who and where.
+    pub replica: Voter,
+    /// Whether it votes.
+    pub votes: bool,
+    /// The end of its log that agrees with the leader's. Known to leaders only.
+    pub matching: Option<LogId>,
+}
+
+type Write = BoxFuture<'static, Result<(), ProposeError>>;
+
+impl RaftGroup {
+    pub(crate) fn new(core: Arc<NodeCore>, replica: Arc<Replica>) -> Self {
+        Self { core, replica }
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn id(&self) -> RaftGroupId {
+        self.replica.spec.group
+    }
+
+    /// This node's replica.
+    #[must_use]
+    pub fn replica_id(&self) -> ReplicaId {
+        self.replica.spec.replica_id
+    }
+
+    /// Its log on this node: records, watermarks, segments.
+    #[must_use]
+    pub fn log(&self) -> &GroupLog {
+        &self.replica.log
+    }
+
+    /// What this replica is now.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        *self.replica.role.borrow()
+    }
+
+    /// The same as it changes.
+    #[must_use]
+    pub fn watch_role(&self) -> watch::Receiver<Role> {
+        self.replica.role.subscribe()
+    }
+
+    // -- proposals
+
+    /// Appends an entry, and answers when it is committed and applied here. The proposal is
+    /// queued when this returns; it is refused if `epoch` is not current when its turn comes.
+    pub fn propose(
+        &self,
+        epoch: LeaderEpoch,
+        proposal: Proposal,
+    ) -> impl Future<Output = Result<Applied, ProposeError>> + Send + 'static {
+        let queued = self.queue(epoch, proposal);
+        let replica = self.replica.clone();
+        async move {
+            let (write, answer) = queued?;
+            if let Some(write) = write {
+                write.await?;
+            }
+            match answer.await {
+                Ok(Outcome::Applied(applied)) => Ok(applied),
+                Ok(Outcome::NotLeader { leader }) => Err(not_leader(&replica, leader)),
+                Ok(Outcome::Unknown) | Err(_) => Err(ProposeError::Unknown),
+            }
+        }
+    }
+
+    /// Checks a proposal and queues it. The future is left over if openraft's queue is full; its
+    /// place in it is taken all the same.
+    fn queue(
+        &self,
+        epoch: LeaderEpoch,
+        proposal: Proposal,
+    ) -> Result<(Option<Write>, oneshot::Receiver<Outcome>), ProposeError> {
+        let role = self.role();
+        if role.serving_epoch() != Some(epoch) {
+            return Err(match role.state {
+                RoleState::Stopped => ProposeError::ShuttingDown,
+                _ => not_leader(&self.replica, None),
+            });
+        }
+        self.check_store()?;
+        let size_bytes = proposal.size_bytes();
+        if size_bytes > limits::ENTRY_BYTES_MAX {
+            return Err(ProposeError::TooLarge { size_bytes });
+        }
+        let share = [
+            reserve(
+                &self.replica.budget,
+                size_bytes,
+                self.core.config.group_proposal_bytes,
+            )?,
+            reserve(
+                &self.core.budget,
+                size_bytes,
+                self.core.config.node_proposal_bytes,
+            )?,
+        ];
+        let (answer, answered) = oneshot::channel();
+        let responder = ProposalResponder::new(answer, share);
+        let command = Command {
+            appended_at_ms: self.core.env.clock.wall_ms(),
+            body: match proposal {
+                Proposal::Data(batches) => CommandBody::Data(batches),
+                Proposal::Control(command) => CommandBody::Control(command),
+            },
+        };
+        let raft = self.replica.raft.clone();
+        let write = async move {
+            let write = raft
+                .write(command)
+                .with_leader(epoch.term().0)
+                .responder(responder);
+            write.await.map_err(|_| ProposeError::ShuttingDown)
+        };
+        let mut write: Write = write.boxed();
+        match tokio::task::unconstrained(&mut write).now_or_never() {
+            Some(written) => written.map(|()| (None, answered)),
+            None => Ok((Some(write), answered)),
+        }
+    }
+
+    fn check_store(&self) -> Result<(), ProposeError> {
+        match &*self.core.store_status.borrow() {
+            StoreStatus::Healthy => Ok(()),
+            StoreStatus::Full { disk: true, .. } => Err(ProposeError::DiskFull),
+            StoreStatus::Full { disk: false, .. } => Err(ProposeError::Busy),
+            StoreStatus::Poisoned { .. } => Err(ProposeError::StorageFailed),
+        }
+    }
+
+    /// Returns when the state applied here includes everything acknowledged before the call. A
+    /// majority confirmed this leader meanwhile.
+    ///
+    /// # Errors
+    /// See [`ReadIndexError`].
+    pub async fn read_index(&self) -> Result<(), ReadIndexError> {
+        let role = self.role();
+        if role.serving_epoch().is_none() {
+            return Err(ReadIndexError::NotLeader {
+                leader: other_leader(&self.replica),
+            });
+        }
+        let read = self.replica.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        match tokio::time::timeout(READ_TIMEOUT, read).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
+                Err(ReadIndexError::NotLeader {
+                    leader: other_leader(&self.replica),
+                })
+            }
+            Ok(Err(RaftError::Fatal(_))) => Err(ReadIndexError::ShuttingDown),
+            Ok(Err(RaftError::APIError(_))) | Err(_) => Err(ReadIndexError::NoQuorum),
+        }
+    }
+
+    // -- leadership
+
+    /// Hands leadership to the replica on `node` and waits until it leads.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; after `Timeout` this replica stands again itself.
+    pub async fn transfer_to(&self, node: NodeId) -> Result<(), ChangeError> {
+        let voter = self
+            .voters()
+            .into_iter()
+            .find(|voter| voter.node_id == node);
+        let voter = voter.ok_or(ChangeError::NoReplica(node))?;
+        let mut role = self.watch_role();
+        let before = *role.borrow_and_update();
+        if !matches!(before.state, RoleState::Leader { .. }) {
+            return Err(self.no_leader());
+        }
+        let asked = self
+            .replica
+            .raft
+            .trigger()
+            .transfer_leader(voter.replica_id.0)
+            .await;
+        asked.map_err(|_| ChangeError::ShuttingDown)?;
+        let taken = role.wait_for(|role| {
+            role.epoch > before.epoch
+                && role
+                    .leader
+                    .is_some_and(|leader| leader != self.core.config.node_id)
+        });
+        match tokio::time::timeout(TRANSFER_TIMEOUT, taken).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(ChangeError::ShuttingDown),
+            Err(_) => {
+                // Openraft refuses writes while it transfers and never gives up: a new term ends it.
+                if self.role().epoch == before.epoch {
+                    let stood = self.replica.raft.trigger().elect(false).await;
+                    stood.map_err(|_| ChangeError::ShuttingDown)?;
+                }
+                Err(ChangeError::Timeout(TRANSFER_TIMEOUT))
+            }
+        }
+    }
+
+    /// Hands leadership to any live voter, the one that has most first.
+    pub(crate) async fn transfer_away(&self) {
+        let me = self.core.config.node_id;
+        let mut others: Vec<_> = self
+            .members()
+            .into_iter()
+            .filter(|member| member.votes && member.replica.node_id != me)
+            .collect();
+        others.sort_by_key(|member| std::cmp::Reverse(member.matching));
+        for member in others {
+            let node = member.replica.node_id;
+            let alive = !self.core.liveness.lock().suspects(node);
+            if alive && self.transfer_to(node).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    // -- members
+
+    /// The voters in the newest membership, committed or not.
+    #[must_use]
+    pub fn voters(&self) -> Vec<Voter> {
+        let members = self.members().into_iter();
+        members
+            .filter(|member| member.votes)
+            .map(|member| member.replica)
+            .collect()
+    }
+
+    /// All members in the newest membership, with what the leader knows of them.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let metrics = self.replica.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = &metrics.membership_config;
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let matching = |id| {
+            let replication = metrics.replication.as_ref()?;
+            replication.get(&id)?.as_ref().map(from_raft)
+        };
+        members(membership)
+            .into_iter()
+            .map(|replica| Member {
+                replica,
+                votes: voters.contains(&replica.replica_id.0),
+                matching: matching(replica.replica_id.0),
+            })
+            .collect()
+    }
+
+    /// Adds a replica that follows without a vote. Returns once the membership is committed;
+    /// whether it caught up shows in [`members`](Self::members).
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn add_learner(&self, learner: Voter) -> Result<(), ChangeError> {
+        let home = Home {
+            node_id: learner.node_id,
+            node_uuid: learner.node_uuid,
+        };
+        let change = self
+            .replica
+            .raft
+            .add_learner(learner.replica_id.0, home, false);
+        self.changed(change.map(|done| done.map(|_| ()))).await
+    }
+
+    /// Makes exactly these replicas the voters; each must be a member. Voters left out are
+    /// removed from the group. The leader must hand over before it is left out.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn change_membership(&self, voters: BTreeSet<ReplicaId>) -> Result<(), ChangeError> {
+        if !voters.contains(&self.replica.spec.replica_id) {
+            return Err(ChangeError::Refused {
+                reason: "the leader must hand over first".into(),
+            });
+        }
+        let voters: BTreeSet<u64> = voters.into_iter().map(|replica| replica.0).collect();
+        let change = self.replica.raft.change_membership(voters, false);
+        self.changed(change.map(|done| done.map(|_| ()))).await
+    }
+
+    /// Removes replicas that do not vote.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn remove_learners(&self, learners: BTreeSet<ReplicaId>) -> Result<(), ChangeError> {
+        let learners: BTreeSet<u64> = learners.into_iter().map(|replica| replica.0).collect();
+        let removal = openraft::ChangeMembers::RemoveNodes(learners);
+        let change = self.replica.raft.change_membership(removal, false);
+        self.changed(change.map(|done| done.map(|_| ()))).await
+    }
+
+    async fn changed(
+        &self,
+        change: impl Future<Output = Result<(), RaftError<Types, ClientWriteError<Types>>>>,
+    ) -> Result<(), ChangeError> {
+        let Ok(changed) = tokio::time::timeout(CHANGE_TIMEOUT, change).await else {
+            return Err(ChangeError::Timeout(CHANGE_TIMEOUT));
+        };
+        match changed {
+            Ok(()) => Ok(()),
+            Err(RaftError::Fatal(_)) => Err(ChangeError::ShuttingDown),
+            Err(RaftError::APIError(
+                ClientWriteError::ForwardToLeader(_) | ClientWriteError::LogEntryDiscarded(_),
+            )) => Err(self.no_leader()),
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                ChangeMembershipError::InProgress(_),
+            ))) => Err(ChangeError::InProgress),
+            Err(RaftError::APIError(error)) => Err(ChangeError::Refused {
+                reason: error.to_string().into(),
+            }),
+        }
+    }
+
+    fn no_leader(&self) -> ChangeError {
+        ChangeError::NotLeader {
+            leader: other_leader(&self.replica),
+        }
+    }
+
+    // -- retention
+
+    /// Lets the log start at the entry after `start`, which the journal named as a segment
+    /// boundary with a state. Openraft takes it as a snapshot and purges the log up to it.
+    ///
+    /// # Errors
+    /// The group is closing.
+    pub async fn purge_to_log_start(&self) -> Result<(), ChangeError> {
+        let asked = self.replica.raft.trigger().snapshot().await;
+        asked.map_err(|_| ChangeError::ShuttingDown)
+    }
+}
+
+/// The leader, if it is another node.
+fn other_leader(replica: &Replica) -> Option<NodeId> {
+    let role = *replica.role.borrow();
+    match role.state {
+        RoleState::Leader { .. } | RoleState::Fenced => None,
+        RoleState::Follower | RoleState::Learner | RoleState::Stopped => role.leader,
+    }
+}
+
+fn not_leader(replica: &Replica, leader: Option<u64>) -> ProposeError {
+    let named = leader.and_then(|id| replica.membership().get_node(&id).map(|home| home.node_id));
+    ProposeError::NotLeader {
+        leader: named.or_else(|| other_leader(replica)),
+        epoch: replica.role.borrow().epoch,
+    }
+}
+
+/// Takes `size_bytes` of a budget of `budget_bytes`; all of it when that is less.
+fn reserve(
+    budget: &Arc<Semaphore>,
+    size_bytes: usize,
+    budget_bytes: usize,
+) -> Result<OwnedSemaphorePermit, ProposeError> {
+    let share = u32::try_from(size_bytes.min(budget_bytes)).unwrap_or(u32::MAX);
+    let permit = budget.clone().try_acquire_many_owned(share);
+    permit.map_err(|_| ProposeError::Busy)
+}

@@ -1,0 +1,147 @@
+//! The sign of life to each peer, and the watch over theirs.
+//!
+//! One task per peer sends a beat every interval, over the control connection, with what this
+//! node leads; the answer proves that the peer hears us. One task per node looks at the time.
+//! What a restarted replica's log ends with is told to each peer along the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_model::{NodeId, RaftGroupId};
+use floe_rpc::{BeatReply, LastLogIds, LinkState, PeerLink, Route};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::core::NodeCore;
+use crate::liveness::Told;
+
+/// A beat without an answer for this long has failed.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for a peer to check the ends of some logs.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Logs checked in one call.
+const CHECK_MAX: usize = 1000;
+
+/// Looks at the time for the detector, until the node stops.
+pub(crate) async fn watch_time(core: Arc<NodeCore>) {
+    let period = core.liveness.lock().tick_interval();
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let now = core.now();
+        let effects = core.liveness.lock().tick(now);
+        core.carry_out(&effects);
+    }
+}
+
+/// Beats to one peer until its link is replaced or the node stops.
+pub(crate) async fn beat_to(
+    core: Arc<NodeCore>,
+    node: NodeId,
+    link: PeerLink,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(core.config.beat_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut state = link.state();
+    let mut told = Told::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = state.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                told = Told::default();
+                note_link(&core, node, &state);
+                continue;
+            }
+            _ = ticks.tick() => {}
+        }
+        if matches!(*state.borrow(), LinkState::Down { .. }) {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            next = beat(&core, node, &link, told) => told = next,
+        }
+    }
+}
+
+/// A handshake proves life; a refused connection proves the end of the process.
+fn note_link(core: &NodeCore, node: NodeId, state: &watch::Receiver<LinkState>) {
+    let now = core.now();
+    let effects = match &*state.borrow() {
+        LinkState::Up { identity } => core.liveness.lock().heard(node, identity.incarnation, now),
+        LinkState::Down { refused: true, .. } => core.liveness.lock().refused(node, now),
+        LinkState::Down { refused: false, .. } => return,
+    };
+    core.carry_out(&effects);
+}
+
+async fn beat(core: &NodeCore, node: NodeId, link: &PeerLink, told: Told) -> Told {
+    let (frame, next) = core.liveness.lock().frame(told);
+    let sent = core.now();
+    let call = link.control(BEAT_TIMEOUT, |api, ctx| async move {
+        api.beat(ctx, frame).await
+    });
+    match call.await {
+        Ok(BeatReply::Heard) => {
+            let now = core.now();
+            let effects = core.liveness.lock().reached(node, sent, now);
+            core.carry_out(&effects);
+            check_logs(core, node, link).await;
+            next
+        }
+        Ok(BeatReply::Restart) | Err(_) => Told::default(),
+    }
+}
+
+/// Lets the leaders on `node` check the ends of logs that existed before this start.
+async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
+    let open = core.liveness.lock().to_check(node, CHECK_MAX);
+    if open.is_empty() {
+        return;
+    }
+    let Some(target) = core.links.target(node) else {
+        return;
+    };
+    let groups: Vec<RaftGroupId> = open.iter().map(|(group, ..)| *group).collect();
+    let logs = open.into_iter().filter_map(|(group, from, last)| {
+        let (to, uuid) = {
+            let liveness = core.liveness.lock();
+            let members = &liveness.facts(group)?.members;
+            let there = members
+                .iter()
+                .find(|member| member.node_id == target.node_id)?;
+            (there.replica_id, there.node_uuid)
+        };
+        let route = Route {
+            group,
+            from,
+            to,
+            to_node_uuid: uuid,
+        };
+        Some((route, last))
+    });
+    let question = LastLogIds {
+        logs: logs.collect(),
+    };
+    let call = link.control(CHECK_TIMEOUT, |api, ctx| async move {
+        api.last_log_ids(ctx, question).await
+    });
+    let Ok(reply) = call.await else { return };
+    for group in &reply.damaged {
+        if let Some(replica) = core.replica(*group) {
+            tracing::error!(%group, %node, "the log on this disk lost entries it had acknowledged");
+            replica.signals.mark_damaged();
+        }
+    }
+    core.liveness.lock().checked(node, groups.into_iter());
+    core.queue_wake.notify_one();
+}

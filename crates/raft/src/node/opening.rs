@@ -1,0 +1,199 @@
+//! Opens and closes the replicas of a node.
+//!
+//! A replica is opened in an order that leaves nothing half true: its CREATE is durable, its
+//! state is restored, the detector knows it, and only then do messages find it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use floe_journal::{GroupLog, StoreError};
+use floe_model::{NodeId, RaftGroupId};
+use openraft::Raft;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use super::core::NodeCore;
+use super::snapshot_inbox::SnapshotInbox;
+use crate::binding::apply::{Applier, RestoreError};
+use crate::binding::layout;
+use crate::binding::log_store::LogStore;
+use crate::binding::network::GroupNetwork;
+use crate::binding::types::invalid_data;
+use crate::replica::{Replica, Signals, members};
+use crate::{GroupSpec, OpenGroupError, Role, StateMachine};
+
+impl NodeCore {
+    fn lane(&self, group: RaftGroupId) -> &tokio::sync::Mutex<()> {
+        let lanes = self.openings.len() as u64;
+        let lane = usize::try_from(group.0 % lanes).unwrap_or(0);
+        &self.openings[lane]
+    }
+
+    pub(crate) async fn open_group(
+        self: &Arc<Self>,
+        spec: GroupSpec,
+        machine: Box<dyn StateMachine>,
+    ) -> Result<Arc<Replica>, OpenGroupError> {
+        let group = spec.group;
+        let _alone = self.lane(group).lock().await;
+        if self.stop.is_cancelled() {
+            return Err(OpenGroupError::ShuttingDown);
+        }
+        if let Some(replica) = self.replica(group) {
+            return same_replica(&replica.spec, &spec).map(|()| replica);
+        }
+        let existed = self.journal.group(group).is_some();
+        let log = self.log_of(&spec).await?;
+        let opened_with = log.last_log_id().or_else(|| log.log_start());
+        let replica = Arc::new(self.start_raft(spec, log, machine).await?);
+        let check_by = if existed && (opened_with.is_some() || replica.log.vote().is_some()) {
+            self.other_members(&replica)
+        } else {
+            BTreeSet::new()
+        };
+        self.liveness.lock().open(group, opened_with, check_by);
+        self.insert(replica.clone());
+        self.refresh(&replica);
+        self.spawn(watch_role(self.clone(), replica.clone()));
+        Ok(replica)
+    }
+
+    async fn log_of(&self, spec: &GroupSpec) -> Result<GroupLog, OpenGroupError> {
+        let group = spec.group;
+        let store = |source: StoreError| OpenGroupError::Store { group, source };
+        let log = match self.journal.group(group) {
+            Some(log) => {
+                let ours =
+                    layout::decode_meta(&log.meta()).map_err(|error| OpenGroupError::Log {
+                        group,
+                        source: invalid_data(error),
+                    })?;
+                if ours != spec.replica_id {
+                    let asked = spec.replica_id;
+                    return Err(OpenGroupError::OtherReplica { group, ours, asked });
+                }
+                log
+            }
+            None => {
+                let meta = layout::encode_meta(spec.replica_id);
+                let created = self.journal.create_group(group, spec.kind, meta).await;
+                created.map_err(store)?
+            }
+        };
+        match log.is_damaged() {
+            Some(damage) => Err(OpenGroupError::Damaged { group, damage }),
+            None => Ok(log),
+        }
+    }
+
+    async fn start_raft(
+        &self,
+        spec: GroupSpec,
+        log: GroupLog,
+        machine: Box<dyn StateMachine>,
+    ) -> Result<Replica, OpenGroupError> {
+        let group = spec.group;
+        let signals = Arc::new(Signals::default());
+        let applier = Applier::restore(log.clone(), machine, signals.clone()).await;
+        let applier = applier.map_err(|error| match error {
+            RestoreError::State(source) => OpenGroupError::State { group, source },
+            RestoreError::Log(source) => OpenGroupError::Log { group, source },
+        })?;
+        let network = GroupNetwork {
+            group,
+            replica_id: spec.replica_id,
+            links: self.links.clone(),
+            transfers: self.transfers.clone(),
+        };
+        let config = self.openraft_config(spec.kind, spec.timers);
+        let store = LogStore::new(log.clone());
+        let raft = Raft::new(spec.replica_id.0, config, network, store, applier).await;
+        let raft = raft.map_err(|error| OpenGroupError::Raft {
+            group,
+            reason: error.to_string().into(),
+        })?;
+        Ok(Replica {
+            spec,
+            log,
+            raft,
+            signals,
+            role: watch::Sender::new(Role::UNKNOWN),
+            budget: Arc::new(Semaphore::new(self.config.group_proposal_bytes)),
+            inbox: Mutex::new(SnapshotInbox::default()),
+            closed: self.stop.child_token(),
+        })
+    }
+
+    fn other_members(&self, replica: &Replica) -> BTreeSet<NodeId> {
+        let members = members(&replica.membership());
+        let nodes = members.iter().map(|member| member.node_id);
+        nodes.filter(|node| *node != self.config.node_id).collect()
+    }
+
+    /// Stops a replica; its log stays.
+    pub(crate) async fn close_group(&self, group: RaftGroupId) {
+        let _alone = self.lane(group).lock().await;
+        self.close(group).await;
+    }
+
+    pub(crate) async fn delete_group(&self, group: RaftGroupId) -> Result<(), StoreError> {
+        let _alone = self.lane(group).lock().await;
+        self.close(group).await;
+        self.journal.delete_group(group).await
+    }
+
+    async fn close(&self, group: RaftGroupId) {
+        if let Some(replica) = self.remove(group) {
+            self.liveness.lock().close(group);
+            replica.closed.cancel();
+            replica.mark_stopped();
+            stop_raft(&replica).await;
+            self.refresh(&replica);
+        }
+    }
+}
+
+/// Ends openraft's tasks of a replica.
+pub(crate) async fn stop_raft(replica: &Replica) {
+    if let Err(error) = replica.raft.shutdown().await {
+        tracing::error!(group = %replica.spec.group, %error, "raft did not stop cleanly");
+    }
+}
+
+fn same_replica(ours: &GroupSpec, asked: &GroupSpec) -> Result<(), OpenGroupError> {
+    if ours.replica_id == asked.replica_id {
+        Ok(())
+    } else {
+        Err(OpenGroupError::OtherReplica {
+            group: ours.group,
+            ours: ours.replica_id,
+            asked: asked.replica_id,
+        })
+    }
+}
+
+/// Keeps the role of one replica current until it is closed or openraft stops.
+async fn watch_role(core: Arc<NodeCore>, replica: Arc<Replica>) {
+    let mut server = replica.raft.server_metrics();
+    loop {
+        core.refresh(&replica);
+        let alive = tokio::select! {
+            () = replica.closed.cancelled() => return,
+            () = replica.signals.wake.notified() => Ok(()),
+            changed = server.changed() => changed.map_err(io::Error::other),
+        };
+        if alive.is_err() && !replica.closed.is_cancelled() {
+            tracing::error!(group = %replica.spec.group, "raft stopped by an error");
+            replica.mark_stopped();
+            core.refresh(&replica);
+            return;
+        }
+        if replica.signals.is_damaged() {
+            core.refresh(&replica);
+            stop_raft(&replica).await;
+            return;
+        }
+    }
+}

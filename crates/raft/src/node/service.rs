@@ -1,0 +1,320 @@
+//! Answers the other nodes.
+//!
+//! A message names the replica and the disk it is for; one for an unknown, deleted or other
+//! replica is refused and creates nothing. Appends are handed to openraft in the order in which
+//! they arrive on the connection: within the call of [`PeerService::handle`], before the future
+//! it returns is first polled.
+
+use std::sync::Arc;
+
+use floe_model::RaftGroupId;
+use floe_rpc::{
+    AgreeLeaderless, AgreeLeaderlessReply, AppendEntries, AppendOutcome, AppendReply, Beat,
+    BeatReply, ClusterReply, ClusterRequest, Context, Failure, LastLogIds, LastLogIdsReply,
+    LeaderlessQuestion, LeaderlessVerdict, PeerApi, PeerApiRequest, PeerApiResponse, PeerIdentity,
+    Route, Serve as _, ServerError, SnapshotChunk, SnapshotReply, TransferLeader, TransferReply,
+    VoteReply, VoteRequest,
+};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
+use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+
+use super::core::NodeCore;
+use super::snapshot_inbox::Piece;
+use crate::binding::layout::{self, LayoutError};
+use crate::binding::types::{LogEntry, Types, from_raft, to_raft};
+use crate::replica::Replica;
+
+/// Serves one connection of one peer.
+#[derive(Clone)]
+pub(crate) struct PeerService {
+    core: Arc<NodeCore>,
+    peer: PeerIdentity,
+}
+
+/// An append that openraft has, or that was refused.
+enum Begun {
+    Refused(AppendOutcome),
+    Queued(BoxFuture<'static, AppendOutcome>),
+}
+
+impl PeerService {
+    pub(crate) fn new(core: Arc<NodeCore>, peer: PeerIdentity) -> Self {
+        Self { core, peer }
+    }
+
+    /// Takes a request in arrival order and returns its answer to come.
+    pub(crate) fn handle(
+        &self,
+        context: Context,
+        request: PeerApiRequest,
+    ) -> BoxFuture<'static, Result<PeerApiResponse, ServerError>> {
+        match request {
+            PeerApiRequest::Append { requests } => {
+                let replies = self.begin_appends(requests);
+                async move { Ok(PeerApiResponse::Append(replies.await)) }.boxed()
+            }
+            request => self.clone().serve().serve(context, request).boxed(),
+        }
+    }
+
+    fn begin_appends(&self, requests: Vec<AppendEntries>) -> BoxFuture<'static, Vec<AppendReply>> {
+        let begun = requests.into_iter().map(|request| {
+            let group = request.route.group;
+            let begun = self.begin_append(request);
+            async move {
+                let outcome = match begun {
+                    Begun::Refused(outcome) => outcome,
+                    Begun::Queued(outcome) => outcome.await,
+                };
+                AppendReply { group, outcome }
+            }
+        });
+        let begun: Vec<_> = begun.collect();
+        join_all(begun).boxed()
+    }
+
+    fn begin_append(&self, request: AppendEntries) -> Begun {
+        let Some(replica) = self.replica(&request.route) else {
+            return Begun::Refused(AppendOutcome::UnknownReplica);
+        };
+        if replica.signals.is_damaged() {
+            return Begun::Refused(AppendOutcome::Damaged);
+        }
+        if !request.entries.is_empty() && self.core.store_is_full() {
+            return Begun::Refused(AppendOutcome::Busy);
+        }
+        let Ok(request) = append_request(request) else {
+            return Begun::Refused(AppendOutcome::Stopped);
+        };
+        let raft = replica.raft.clone();
+        let append = async move {
+            match raft.append_entries(request).await {
+                Ok(AppendEntriesResponse::Success) => AppendOutcome::Appended,
+                Ok(AppendEntriesResponse::PartialSuccess(upto)) => {
+                    AppendOutcome::AppendedUpto(upto.as_ref().map(from_raft))
+                }
+                Ok(AppendEntriesResponse::Conflict) => AppendOutcome::Conflict,
+                Ok(AppendEntriesResponse::HigherVote(vote)) => {
+                    AppendOutcome::HigherVote(layout::encode_vote(&vote).into())
+                }
+                Err(_) => AppendOutcome::Stopped,
+            }
+        };
+        queue_now(append.boxed()).map_or_else(Begun::Refused, Begun::Queued)
+    }
+
+    /// The replica that a message is for, if it is here and on this disk.
+    fn replica(&self, route: &Route) -> Option<Arc<Replica>> {
+        let replica = self.core.replica(route.group)?;
+        let ours = self.core.journal.identity().node_uuid == route.to_node_uuid;
+        (ours && replica.spec.replica_id == route.to).then_some(replica)
+    }
+
+    /// A replica that may vote: not damaged, and its log checked by the leaders that can be
+    /// reached.
+    fn voter(&self, route: &Route) -> Result<Arc<Replica>, VoteReply> {
+        let replica = self.replica(route).ok_or(VoteReply::UnknownReplica)?;
+        let checked = self.core.liveness.lock().may_vote(route.group);
+        if checked && !replica.is_stopped() {
+            Ok(replica)
+        } else {
+            Err(VoteReply::MayNotVote)
+        }
+    }
+
+    async fn decide(&self, request: VoteRequest, pre_vote: bool) -> VoteReply {
+        let replica = match self.voter(&request.route) {
+            Ok(replica) => replica,
+            Err(refusal) => return refusal,
+        };
+        let Ok(vote) = layout::decode_vote(&request.vote) else {
+            return VoteReply::MayNotVote;
+        };
+        let last_log_id = request.last_log_id.map(to_raft);
+        let mut vote_request = openraft::raft::VoteRequest::new(vote, last_log_id);
+        let (now, group) = (self.core.now(), request.route.group);
+        let passes = self
+            .core
+            .liveness
+            .lock()
+            .lets_pass(group, self.peer.node_id, now);
+        // Skips the leases, which are a day long; never the checks of log and term.
+        vote_request.leadership_transfer = request.leadership_transfer || passes;
+        let decision = if pre_vote {
+            replica.raft.pre_vote(vote_request).await
+        } else {
+            replica.raft.vote(vote_request).await
+        };
+        match decision {
+            Ok(response) => VoteReply::Voted {
+                vote: layout::encode_vote(&response.vote).into(),
+                granted: response.vote_granted,
+                last_log_id: response.last_log_id.as_ref().map(from_raft),
+            },
+            Err(_) => VoteReply::MayNotVote,
+        }
+    }
+
+    fn verdict(&self, question: &LeaderlessQuestion) -> LeaderlessVerdict {
+        let Ok(replica) = self.voter(&question.route) else {
+            return LeaderlessVerdict::MayNotVote;
+        };
+        let now = self.core.now();
+        let group = question.route.group;
+        let mut liveness = self.core.liveness.lock();
+        if !liveness.lets_pass(group, self.peer.node_id, now) {
+            return LeaderlessVerdict::HasLeader;
+        }
+        let ours = replica
+            .log
+            .last_log_id()
+            .or_else(|| replica.log.log_start());
+        if ours > question.last_log_id {
+            liveness.stand_soon(group, now);
+            drop(liveness);
+            self.core.queue_wake.notify_one();
+            return LeaderlessVerdict::LongerLog;
+        }
+        LeaderlessVerdict::Agreed
+    }
+
+    /// Whether this node leads the group and knows the asking replica to have had more.
+    fn has_lost(&self, route: &Route, last: Option<floe_model::LogId>) -> bool {
+        let Some(replica) = self.replica(route) else {
+            return false;
+        };
+        let metrics = replica.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let matching = metrics
+            .replication
+            .as_ref()
+            .and_then(|all| all.get(&route.from.0));
+        matching.is_some_and(|matching| matching.as_ref().map(from_raft) > last)
+    }
+
+    async fn take_snapshot(&self, chunk: SnapshotChunk) -> SnapshotReply {
+        let Some(replica) = self.replica(&chunk.route) else {
+            return SnapshotReply::UnknownReplica;
+        };
+        let Ok(vote) = layout::decode_vote(&chunk.vote) else {
+            return SnapshotReply::Failed;
+        };
+        let transfer = (chunk.route.from, chunk.transfer_id);
+        let piece = {
+            let mut inbox = replica.inbox.lock();
+            inbox.take(transfer, chunk.offset_bytes, chunk.total_bytes, &chunk.data)
+        };
+        let snapshot = match piece {
+            Piece::More => return SnapshotReply::Accepted(chunk.vote),
+            Piece::Restart => return SnapshotReply::Restart,
+            Piece::Whole(snapshot) => snapshot,
+        };
+        let Ok(state) = layout::decode_state(&snapshot) else {
+            return SnapshotReply::Failed;
+        };
+        let meta = SnapshotMetaOf::<Types> {
+            last_log_id: Some(to_raft(chunk.last_log_id)),
+            last_membership: state.membership,
+        };
+        let snapshot = SnapshotOf::<Types, bytes::Bytes> { meta, snapshot };
+        match replica.raft.install_full_snapshot(vote, snapshot).await {
+            Ok(response) => SnapshotReply::Accepted(layout::encode_vote(&response.vote).into()),
+            Err(_) => SnapshotReply::Failed,
+        }
+    }
+}
+
+/// Polls `append` once, so that its message stands in openraft's queue when this returns. The
+/// queue is first come first served even when it is full.
+fn queue_now(
+    mut append: BoxFuture<'static, AppendOutcome>,
+) -> Result<BoxFuture<'static, AppendOutcome>, AppendOutcome> {
+    match tokio::task::unconstrained(&mut append).now_or_never() {
+        Some(outcome) => Err(outcome),
+        None => Ok(append),
+    }
+}
+
+fn append_request(request: AppendEntries) -> Result<AppendEntriesRequest<Types>, LayoutError> {
+    let entries = request.entries.into_iter();
+    Ok(AppendEntriesRequest {
+        vote: layout::decode_vote(&request.vote)?,
+        prev_log_id: request.prev.map(to_raft),
+        leader_commit: request.commit.map(to_raft),
+        entries: entries
+            .map(|entry| LogEntry::from_entry(entry.0))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+impl PeerApi for PeerService {
+    async fn append(self, _: Context, requests: Vec<AppendEntries>) -> Vec<AppendReply> {
+        self.begin_appends(requests).await
+    }
+
+    async fn vote(self, _: Context, request: VoteRequest) -> VoteReply {
+        self.decide(request, false).await
+    }
+
+    async fn pre_vote(self, _: Context, request: VoteRequest) -> VoteReply {
+        self.decide(request, true).await
+    }
+
+    async fn transfer_leader(self, _: Context, request: TransferLeader) -> TransferReply {
+        let Ok(replica) = self.voter(&request.route) else {
+            return TransferReply::Refused;
+        };
+        let Ok(vote) = layout::decode_vote(&request.vote) else {
+            return TransferReply::Refused;
+        };
+        let last_log_id = request.last_log_id.map(to_raft);
+        let request = TransferLeaderRequest::new(vote, request.route.to.0, last_log_id);
+        match replica.raft.handle_transfer_leader(request).await {
+            Ok(Ok(())) => TransferReply::Accepted,
+            Ok(Err(_)) | Err(_) => TransferReply::Refused,
+        }
+    }
+
+    async fn snapshot_chunk(self, _: Context, chunk: SnapshotChunk) -> SnapshotReply {
+        self.take_snapshot(chunk).await
+    }
+
+    async fn beat(self, _: Context, beat: Beat) -> BeatReply {
+        let now = self.core.now();
+        let (reply, effects) = self
+            .core
+            .liveness
+            .lock()
+            .beat(self.peer.node_id, &beat, now);
+        self.core.carry_out(&effects);
+        self.core.queue_wake.notify_one();
+        reply
+    }
+
+    async fn agree_leaderless(self, _: Context, request: AgreeLeaderless) -> AgreeLeaderlessReply {
+        let verdicts = request
+            .questions
+            .iter()
+            .map(|question| self.verdict(question));
+        AgreeLeaderlessReply {
+            verdicts: verdicts.collect(),
+        }
+    }
+
+    async fn last_log_ids(self, _: Context, request: LastLogIds) -> LastLogIdsReply {
+        let lost = request
+            .logs
+            .iter()
+            .filter(|(route, last)| self.has_lost(route, *last));
+        let damaged: Vec<RaftGroupId> = lost.map(|(route, _)| route.group).collect();
+        LastLogIdsReply { damaged }
+    }
+
+    async fn cluster(self, _: Context, request: ClusterRequest) -> Result<ClusterReply, Failure> {
+        let handler = self.core.cluster.clone();
+        handler.handle(self.peer, request).await
+    }
+}
