@@ -99,7 +99,7 @@ impl<Req, Resp> CallStub<Req, Resp> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.pulse.closed.is_cancelled()
+        self.pulse.stop.is_cancelled() || self.pulse.closed.is_cancelled()
     }
 
     pub(crate) async fn closed(&self) {
@@ -146,7 +146,12 @@ impl<Req: RequestName, Resp> Stub for CallStub<Req, Resp> {
             .channel
             .call(context(self.timeout + DEADLINE_SLACK), timed);
         match tokio::time::timeout(self.timeout, call).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                if let Err(RpcError::Shutdown | RpcError::Channel(_)) = outcome {
+                    self.end_connection();
+                }
+                outcome
+            }
             Err(_) => {
                 if self.pulse.received.load(Ordering::Relaxed) == received {
                     self.end_connection();

@@ -80,13 +80,14 @@ pub async fn connect_client(
         cluster_id: cluster,
     };
     let (stream, server) = dial(env, addr, &hello).await?;
-    if let (Some(ours), Some(theirs)) = (cluster, server.cluster_id) {
-        if ours != theirs {
+    match (cluster, server.cluster_id) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
             return Err(ConnectError::Refused(Refusal::WrongCluster {
                 ours,
                 theirs,
             }));
         }
+        _ => {}
     }
     let (stub, driver) = open(stream, FRAME_BYTES_MAX);
     Ok(ClientConnection {

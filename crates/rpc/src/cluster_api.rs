@@ -3,7 +3,7 @@
 //! Carried by `PeerApi::cluster` over the control connection, answered by the node's broker.
 //! Metadata commands and outcomes are opaque here; their codec is in crate `metadata`.
 
-use floe_model::{ClusterId, LogIndex, NodeId, NodeUuid, ReplicaId};
+use floe_model::{ClusterId, LogIndex, NodeId, NodeUuid, RaftGroupId, ReplicaId};
 use serde::{Deserialize, Serialize};
 
 use crate::Payload;
@@ -25,6 +25,11 @@ pub enum ClusterRequest {
     },
     /// Confirms that the receiver is still the controller and how far its state is.
     MetadataReadIndex,
+    /// Asks the receiver to hand over groups that it leads.
+    TransferLeaders {
+        /// The groups and the nodes that should lead them.
+        moves: Vec<(RaftGroupId, NodeId)>,
+    },
 }
 
 /// The answer to a [`ClusterRequest`].
@@ -43,6 +48,11 @@ pub enum ClusterReply {
     ReadIndex {
         /// Metadata applied up to here holds everything acknowledged before the request.
         index: Option<LogIndex>,
+    },
+    /// To `TransferLeaders`.
+    Transferred {
+        /// How many groups have a new leader.
+        count: u32,
     },
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | request | 0 u8, id u64, time to live in ms u32, the service's request enum |
 //! | cancel | 1 u8, id u64 |
-//! | reply | id u64, `Result` of the service's response enum or a `ServerError` |
+//! | reply | id u64, `Result` of the service's response enum or the text of a `ServerError` |
 //!
 //! No clock reading and no randomness goes on the wire. Invariant: a reply reaches its caller
 //! only if it is of the method called, which the generated client relies on; and a reply too
@@ -101,11 +101,11 @@ impl<Resp: Serialize> Encoder<Response<Resp>> for ReplyWriter {
     fn encode(&mut self, reply: Response<Resp>, out: &mut BytesMut) -> Result<(), FrameError> {
         let id = reply.request_id;
         let written = frame::put(out, |out| {
-            wire::append(&(id, &reply.message), out, self.limit_bytes)
+            let message = reply.message.as_ref().map_err(|error| &error.detail);
+            wire::append(&(id, message), out, self.limit_bytes)
         });
         let Err(error) = written else { return Ok(()) };
-        let failure = ServerError::new(io::ErrorKind::InvalidData, error.to_string());
-        let failed: Result<(), ServerError> = Err(failure);
+        let failed: Result<(), String> = Err(error.to_string());
         frame::put(out, |out| {
             wire::append(&(id, failed), out, self.limit_bytes)
         })?;
@@ -187,12 +187,11 @@ impl<Req, Resp: DeserializeOwned> Decoder for ClientCodec<Req, Resp> {
             let Some(method) = self.awaited.remove(&request_id) else {
                 continue;
             };
-            if let [OK, answered, ..] = frame[head_bytes..] {
-                if answered != method {
-                    return Err(FrameError::WrongReply { id: request_id });
-                }
+            let body = frame.slice(head_bytes..);
+            if matches!(body[..], [OK, answered, ..] if answered != method) {
+                return Err(FrameError::WrongReply { id: request_id });
             }
-            let message = reply_body(frame.slice(head_bytes..), self.limit_bytes)?;
+            let message = reply_body(&body, self.limit_bytes)?;
             return Ok(Some(Response {
                 request_id,
                 message,
@@ -203,10 +202,11 @@ impl<Req, Resp: DeserializeOwned> Decoder for ClientCodec<Req, Resp> {
 }
 
 fn reply_body<Resp: DeserializeOwned>(
-    body: Bytes,
+    body: &Bytes,
     limit_bytes: usize,
 ) -> Result<Result<Resp, ServerError>, WireError> {
-    wire::decode_frame(&body, limit_bytes, Pinning::Free)
+    let message: Result<Resp, String> = wire::decode_frame(body, limit_bytes, Pinning::Free)?;
+    Ok(message.map_err(|detail| ServerError::new(io::ErrorKind::Other, detail)))
 }
 
 #[cfg(test)]

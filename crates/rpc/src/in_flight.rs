@@ -26,7 +26,7 @@ pub(crate) struct InFlight<Resp> {
     running: BTreeMap<u64, Running>,
     /// Request ids by task; only ever looked up.
     by_task: HashMap<task::Id, u64>,
-    handlers: JoinSet<Result<Resp, ServerError>>,
+    handlers: JoinSet<Option<Result<Resp, ServerError>>>,
 }
 
 /// What the bounds need to know of a request.
@@ -81,10 +81,7 @@ impl<Resp: Send + 'static> InFlight<Resp> {
         let mut work = Box::pin(bounded(ttl, handler));
         let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         if let Poll::Ready(message) = first {
-            return Ok(Some(Response {
-                request_id: id,
-                message,
-            }));
+            return Ok(message.map(|message| reply(id, message)));
         }
         let handler = self.handlers.spawn(work);
         self.by_task.insert(handler.id(), id);
@@ -107,7 +104,7 @@ impl<Resp: Send + 'static> InFlight<Resp> {
     }
 
     /// Waits for a handler to end. `None` at once when none runs; the inner one when it was
-    /// cancelled and there is nobody to answer.
+    /// cancelled or expired and there is nobody to answer.
     pub(crate) async fn finished(&mut self) -> Option<Option<Response<Resp>>> {
         let ended = self.handlers.join_next_with_id().await?;
         let task = match &ended {
@@ -121,11 +118,8 @@ impl<Resp: Send + 'static> InFlight<Resp> {
             self.bytes -= running.size_bytes;
         }
         // Panics are caught inside: a task that did not return was cancelled.
-        let reply = ended.ok().map(|(_, message)| Response {
-            request_id: id,
-            message,
-        });
-        Some(reply)
+        let message = ended.ok().and_then(|(_, message)| message);
+        Some(message.map(|message| reply(id, message)))
     }
 
     /// Drops all handlers and waits until they are gone.
@@ -134,21 +128,23 @@ impl<Resp: Send + 'static> InFlight<Resp> {
     }
 }
 
-/// A handler that neither outlives its caller's patience nor lets a panic through.
+/// A handler that lets no panic through and is dropped, `None`, when its caller waits no more.
 async fn bounded<Resp>(
     ttl: Duration,
     work: impl Future<Output = Result<Resp, ServerError>>,
-) -> Result<Resp, ServerError> {
-    match timeout(ttl, AssertUnwindSafe(work).catch_unwind()).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(server_error(io::ErrorKind::Other, "handler panicked")),
-        Err(_) => Err(server_error(
-            io::ErrorKind::TimedOut,
-            "time to live is over",
-        )),
+) -> Option<Result<Resp, ServerError>> {
+    let guarded = AssertUnwindSafe(work).catch_unwind();
+    let ended = timeout(ttl, guarded).await.ok()?;
+    Some(ended.unwrap_or_else(|_| Err(server_error("handler panicked"))))
+}
+
+fn reply<Resp>(request_id: u64, message: Result<Resp, ServerError>) -> Response<Resp> {
+    Response {
+        request_id,
+        message,
     }
 }
 
-fn server_error(kind: io::ErrorKind, detail: &str) -> ServerError {
-    ServerError::new(kind, detail.to_owned())
+fn server_error(detail: &str) -> ServerError {
+    ServerError::new(io::ErrorKind::Other, detail.to_owned())
 }

@@ -23,6 +23,8 @@ mod link;
 mod payload;
 mod peer_api;
 mod pump;
+#[cfg(test)]
+mod samples;
 mod server;
 mod session;
 pub mod wire;

@@ -1,0 +1,7 @@
+//! Connections over loopback: calls, links, and what hostile peers can do.
+#![allow(clippy::unwrap_used)]
+
+mod clients;
+mod hostile;
+mod links;
+mod support;
