@@ -1,33 +1,166 @@
 //! The services of a node, as a cheap handle for everybody in the process.
 
-use crate::{NodeStatus, NotReady};
+use std::sync::Arc;
+
+use floe_journal::StoreStatus;
+use floe_model::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
+use floe_rpc::{Failure, LeaderHint, PartitionKey};
+
+use crate::core::{Core, METADATA_TIMEOUT};
+use crate::partition::{Partition, not_leader};
+use crate::{NodeStatus, NotReady, PartitionStatus};
 
 /// A node's services. Clones share the node. Calls after the node stopped answer `ShuttingDown`.
 #[derive(Clone)]
-pub struct Broker {}
+pub struct Broker {
+    pub(crate) core: Arc<Core>,
+}
+
+/// A partition as this node finds it without asking anybody.
+pub(crate) enum Located {
+    /// A replica is here; it may lead or not.
+    Here(Arc<Partition>),
+    /// It exists and this node cannot serve it.
+    Elsewhere(Failure),
+    /// This node's metadata, which may be behind, does not have it.
+    Unknown,
+}
 
 impl Broker {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
     /// Why the node should get no traffic; empty when it should.
     #[must_use]
     pub fn readiness(&self) -> Vec<NotReady> {
-        unimplemented!()
+        let core = &self.core;
+        let mut reasons = Vec::new();
+        if core.metadata.state().node(core.config.node_id).is_none() {
+            reasons.push(NotReady::NotJoined);
+        } else if core.controller.leader().is_none() {
+            reasons.push(NotReady::NoController);
+        }
+        match *core.unopened.borrow() {
+            Some(0) | None => {}
+            Some(remaining) => reasons.push(NotReady::OpeningReplicas { remaining }),
+        }
+        match &*core.journal.status().borrow() {
+            StoreStatus::Healthy => {}
+            StoreStatus::Full { .. } => reasons.push(NotReady::DiskFull),
+            StoreStatus::Poisoned { .. } => reasons.push(NotReady::StoreFailed),
+        }
+        if core.draining.is_cancelled() {
+            reasons.push(NotReady::Draining);
+        }
+        reasons
     }
 
     /// All metrics of the node, OpenMetrics text.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        unimplemented!()
+        self.core.metrics.render(&self.core)
     }
 
-    /// Whether the node's event loop turns and its store works.
+    /// Whether the node's store works and the node has not failed. That the answer comes shows
+    /// that the event loop turns.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        unimplemented!()
+        self.core.failure.borrow().is_none()
     }
 
     /// The node at a glance.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        unimplemented!()
+        let partitions = self.core.partitions.all();
+        NodeStatus {
+            node_id: self.core.config.node_id,
+            controller: self.core.controller.leader(),
+            partitions: partitions.iter().map(|partition| status_of(partition)).collect(),
+            not_ready: self.readiness(),
+        }
+    }
+
+    /// Refuses work that begins after the node started to stop or failed.
+    pub(crate) fn check_serving(&self) -> Result<(), Failure> {
+        if self.core.draining.is_cancelled() {
+            return Err(ErrorCode::ShuttingDown.into());
+        }
+        if self.core.failure.borrow().is_some() {
+            return Err(ErrorCode::StorageFailed.into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn locate(&self, key: PartitionKey) -> Located {
+        let key = identity(key);
+        if let Some(partition) = self.core.partitions.get(&key) {
+            return Located::Here(partition);
+        }
+        match self.core.metadata.state().partition(&key) {
+            Some(partition) => {
+                let leader = partition.replica_set.leader;
+                let hint = leader.filter(|leader| leader.node_id != self.core.config.node_id);
+                let epoch = hint.map_or(LeaderEpoch(0), |hint| hint.epoch);
+                Located::Elsewhere(not_leader(hint.map(|hint| hint.node_id), epoch))
+            }
+            None => Located::Unknown,
+        }
+    }
+
+    /// Like [`Broker::locate`], but believes that a partition does not exist only when the
+    /// controller confirms how new the metadata here is.
+    pub(crate) async fn resolve(&self, key: PartitionKey) -> Result<Arc<Partition>, Failure> {
+        match self.locate(key) {
+            Located::Here(partition) => return Ok(partition),
+            Located::Elsewhere(failure) => return Err(failure),
+            Located::Unknown => {}
+        }
+        if self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await.is_err() {
+            return Err(ErrorCode::NotLeader.into());
+        }
+        match self.locate(key) {
+            Located::Here(partition) => Ok(partition),
+            Located::Elsewhere(failure) => Err(failure),
+            Located::Unknown => Err(ErrorCode::UnknownTopicOrPartition.into()),
+        }
+    }
+
+    /// The partition, if this node may serve it now, and its epoch.
+    pub(crate) async fn led(
+        &self,
+        key: PartitionKey,
+    ) -> Result<(Arc<Partition>, LeaderEpoch), Failure> {
+        let partition = self.resolve(key).await?;
+        let epoch = partition.serving_epoch()?;
+        Ok((partition, epoch))
+    }
+}
+
+pub(crate) fn identity(key: PartitionKey) -> TopicIdPartition {
+    TopicIdPartition { topic_id: key.topic_id, partition: key.partition }
+}
+
+pub(crate) fn wire_key(key: &TopicIdPartition) -> PartitionKey {
+    PartitionKey { topic_id: key.topic_id, partition: key.partition }
+}
+
+/// The leader that a failure names, if it does.
+pub(crate) fn hint_epoch(failure: &Failure) -> LeaderEpoch {
+    failure.leader.as_ref().map_or(LeaderEpoch(-1), |hint: &LeaderHint| hint.epoch)
+}
+
+fn status_of(partition: &Partition) -> PartitionStatus {
+    let role = partition.role();
+    let high_watermark: Offset = partition.log().high_watermark();
+    PartitionStatus {
+        topic: partition.topic.clone(),
+        partition: partition.key.partition,
+        raft_group: partition.group(),
+        leader: role.leader,
+        leader_epoch: role.epoch,
+        log_start_offset: partition.log_start_offset(),
+        high_watermark,
+        size_bytes: partition.log().size_bytes(),
     }
 }

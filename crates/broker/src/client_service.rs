@@ -3,7 +3,7 @@
 //! The inherent methods carry the work, so that callers in this process need no rpc context.
 
 use floe_model::{GroupName, NodeAddress, TopicId, TopicName};
-use floe_rpc::client_api::{
+use floe_rpc::{
     AlterTopic, ClientApi, ClusterInfo, CommitOffsets, CommittedOffset, CreateTopic, ElectLeaders,
     Failure, Fetch, FetchOffsets, FetchPartReply, GroupDescription, GroupHeartbeat,
     GroupHeartbeatReply, GroupListing, JoinGroup, JoinGroupReply, LeaveGroup, ListOffsets,

@@ -45,8 +45,6 @@ pub struct NodeConfig {
     pub retention_check: Duration,
     /// Produce requests in progress on this node, bytes; more are answered `Busy`.
     pub produce_bytes_max: usize,
-    /// Silence of a producer, in log time, after which a partition forgets it.
-    pub producer_id_expiration: Duration,
 }
 
 /// A founding node.
@@ -102,7 +100,6 @@ impl NodeConfig {
             raft: RaftTimings::default(),
             retention_check: Duration::from_secs(30),
             produce_bytes_max: 64 << 20,
-            producer_id_expiration: Duration::from_secs(24 * 3600),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use floe_journal::{PoisonCause, StoreError};
 use floe_model::{ClusterId, NodeId, NodeUuid};
 
 /// Why a node did not start. Nothing was changed on disk unless the variant says so.
@@ -12,12 +14,6 @@ pub enum StartError {
     #[error("node id {node_id} is not in 1..=2147483647")]
     InvalidNodeId {
         /// As configured.
-        node_id: NodeId,
-    },
-    /// The seed list does not name this node.
-    #[error("node {node_id} is not among its own seeds")]
-    NotASeed {
-        /// This node.
         node_id: NodeId,
     },
     /// Two seeds with one node id or one address.
@@ -51,6 +47,20 @@ pub enum StartError {
     /// The Raft layer did not start.
     #[error(transparent)]
     Raft(#[from] floe_raft::StartError),
+}
+
+/// Why a running node must stop.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NodeFailure {
+    /// A sync or journal write failed; nothing is written any more.
+    #[error("the store failed: {cause}")]
+    StorePoisoned {
+        /// The first failure.
+        cause: PoisonCause,
+    },
+    /// The store refused what the node needs to take part in the cluster.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The data belongs to another cluster than the peers'.
     #[error("data directory belongs to cluster {ours}, the peers to {theirs}")]
     WrongCluster {
@@ -69,7 +79,7 @@ pub enum StartError {
         /// The peer's.
         theirs: String,
     },
-    /// A peer is configured with other seeds.
+    /// A peer of a cluster that is not founded yet is configured with other seeds.
     #[error("node {peer} is configured with other seeds")]
     SeedsDiffer {
         /// The peer.
@@ -85,23 +95,9 @@ pub enum StartError {
         /// Why.
         refusal: floe_metadata::Refusal,
     },
-    /// A group's stored state cannot be read.
-    #[error(transparent)]
-    Group(#[from] floe_raft::OpenGroupError),
-    /// The store failed while the node started.
-    #[error(transparent)]
-    StoreFailed(#[from] floe_journal::StoreError),
-}
-
-/// Why a running node must stop.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum NodeFailure {
-    /// A sync or journal write failed; nothing is written any more.
-    #[error("the store is poisoned: {cause}")]
-    StorePoisoned {
-        /// What the store says.
-        cause: String,
-    },
+    /// The replica of the metadata group on this disk cannot be opened.
+    #[error("metadata: {0}")]
+    Metadata(Arc<floe_raft::OpenGroupError>),
 }
 
 /// Why a node did not stop cleanly. It is stopped all the same.
@@ -115,5 +111,5 @@ pub enum ShutdownError {
     },
     /// The store did not close; what was acknowledged is on disk all the same.
     #[error(transparent)]
-    Store(#[from] floe_journal::StoreError),
+    Store(#[from] StoreError),
 }

@@ -5,13 +5,33 @@
 //! in bytes or entries, and nothing is acknowledged that Raft has not committed (or, where the
 //! caller asked for less, what the caller asked for). Several nodes run in one process.
 
+mod admission;
+mod bootstrap;
 mod broker;
+mod client_listener;
 mod client_service;
+mod cluster_handler;
+mod cluster_info;
 mod config;
+mod coordinator;
+mod core;
 mod failure;
+mod fetch;
+mod formation;
+mod groups;
+mod layout;
+mod leadership;
+mod metadata;
+mod metrics;
 mod node;
+mod offsets;
+mod partition;
+mod partitions;
+mod produce;
+mod producer_ids;
+mod retention;
 mod status;
-mod stubs;
+mod topics;
 
 pub use broker::Broker;
 pub use config::{NodeConfig, RaftTimings, Seed};

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use control::Control;
 pub(crate) use machine::PartitionMachine;
 pub(crate) use producer::BatchIdentity;
-pub(crate) use sequencer::{Answer, Offer, Offered, Placed};
+pub(crate) use sequencer::{Offer, Offered, Placed};
 use sequencer::{NextEntry, Sequencer};
 pub(crate) use state::PartitionState;
 

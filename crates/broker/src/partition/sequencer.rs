@@ -4,8 +4,8 @@
 //! and leave it in that order, several to an entry, while at most [`ENTRIES_IN_FLIGHT_MAX`]
 //! entries are in flight. Invariants: everything in the overlay was accepted in `epoch` and
 //! continues the applied state; when a batch fails, no later one of the epoch is appended that
-//! was judged behind it (a definite refusal fails the whole queue; an unknown outcome closes the
-//! epoch). Batches of an earlier epoch stay only until their outcome is told to who waits.
+//! was judged behind it (a definite refusal fails the whole queue and pauses the intake; an unknown
+//! outcome closes the epoch). Batches of an earlier epoch stay only until their outcome is told to who waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub(crate) struct Sequencer {
     epoch: LeaderEpoch,
     /// An outcome of this epoch is unknown: nothing more is accepted in it.
     closed: bool,
+    /// An entry was refused: nothing more is accepted until the others in flight are settled.
+    paused: bool,
     next_id: BatchId,
     accepted: BTreeMap<BatchId, Accepted>,
     queue: VecDeque<(BatchId, StampedBatch)>,
@@ -100,7 +102,8 @@ impl Sequencer {
             self.closed = false;
             self.entries_in_flight = 0;
         }
-        if self.closed { Err(ErrorCode::NotLeader) } else { Ok(()) }
+        self.paused &= self.entries_in_flight > 0;
+        if self.closed || self.paused { Err(ErrorCode::NotLeader) } else { Ok(()) }
     }
 
     /// Judges a batch and queues it. Call [`Sequencer::enter`] first.
@@ -183,6 +186,7 @@ impl Sequencer {
         }
         if epoch == self.epoch {
             self.refuse_queue(failure);
+            self.paused = true;
         }
     }
 

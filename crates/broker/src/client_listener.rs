@@ -1,0 +1,50 @@
+//! Accepts native clients. Each connection is a task that ends when the client goes or the node
+//! stops; a bad connection ends itself only.
+
+use std::sync::Arc;
+
+use floe_env::Listener;
+use floe_rpc::{
+    ClientApi as _, ClientApiRequest, ClientApiResponse, Serve as _, ServerLimits, serve_client,
+};
+use futures::future::Either;
+
+use crate::Broker;
+use crate::core::Core;
+
+/// Accepts until the node drains.
+pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
+    let draining = core.draining.clone();
+    while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
+        let connection = match accepted {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::debug!(%error, "connection not accepted");
+                // Out of descriptors: accepting at full speed would only burn the processor.
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        let served = Arc::clone(&core);
+        core.spawn(async move {
+            let broker = Broker::new(Arc::clone(&served));
+            let peer_addr = connection.peer_addr;
+            let me = served.identity_now();
+            let handler = move |context, request| match request {
+                // Queued in the call itself, so in the order in which requests arrive.
+                ClientApiRequest::Produce { request } => {
+                    let produced = Broker::produce(&broker, request);
+                    Either::Left(async move { Ok(ClientApiResponse::Produce(produced.await)) })
+                }
+                request => Either::Right(broker.clone().serve().serve(context, request)),
+            };
+            let stop = served.stop.child_token();
+            served.metrics.connections.inc();
+            let ended = serve_client(connection, &me, ServerLimits::default(), handler, stop).await;
+            served.metrics.connections.dec();
+            if let Err(error) = ended {
+                tracing::debug!(%peer_addr, %error, "client connection ended");
+            }
+        });
+    }
+}

@@ -1,0 +1,110 @@
+//! What all parts of a running node share. Immutable itself; each part owns its own state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use floe_env::Env;
+use floe_journal::Journal;
+use floe_metadata::NodeRegistration;
+use floe_model::NodeId;
+use floe_raft::RaftNode;
+use floe_rpc::PeerIdentity;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Admission;
+use crate::coordinator::Coordinators;
+use crate::formation::KnownFounding;
+use crate::metadata::{Confirmer, Controller, MetadataWatch};
+use crate::metrics::Metrics;
+use crate::partitions::Partitions;
+use crate::producer_ids::ProducerIds;
+use crate::retention::DueQueue;
+use crate::{NodeConfig, NodeFailure};
+
+/// How long the node itself waits for a metadata change before it tries anew.
+pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One node, as its parts see it.
+pub(crate) struct Core {
+    pub(crate) config: NodeConfig,
+    pub(crate) env: Env,
+    pub(crate) journal: Journal,
+    pub(crate) raft: RaftNode,
+    /// Who this process is at its start; the cluster id may come later.
+    pub(crate) identity: PeerIdentity,
+    pub(crate) registration: NodeRegistration,
+    /// The configured seeds with their peer addresses, ascending; this node alone when none are.
+    pub(crate) seeds: Vec<(NodeId, String)>,
+    pub(crate) founding: KnownFounding,
+    pub(crate) metadata: MetadataWatch,
+    pub(crate) controller: Controller,
+    pub(crate) confirmer: Confirmer,
+    pub(crate) partitions: Partitions,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) due: DueQueue,
+    pub(crate) admission: Admission,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) metrics: Metrics,
+    /// Replicas that metadata places here and that are not open.
+    pub(crate) unopened: watch::Sender<Option<usize>>,
+    /// Why the node must stop, once it must.
+    pub(crate) failure: watch::Sender<Option<NodeFailure>>,
+    /// Cancelled when the node takes no new work.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when background work ends.
+    pub(crate) stop: CancellationToken,
+    /// Every task of the node but those of journal, raft and rpc.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Core {
+    /// Starts a task that the node joins when it stops. It must end soon after `stop`.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // The tracker joins it.
+        drop(self.env.spawn.task(self.tasks.track_future(task)));
+    }
+
+    /// Starts a task that ends, wherever it is, when the node stops.
+    pub(crate) fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.spawn(async move {
+            // Stopping in the middle is what the caller agreed to.
+            drop(stop.run_until_cancelled(task).await);
+        });
+    }
+
+    /// The node can serve no more. The first reason stands.
+    pub(crate) fn fail(&self, failure: NodeFailure) {
+        self.failure.send_if_modified(|reason| {
+            let first = reason.is_none();
+            if first {
+                tracing::error!(%failure, "node failed");
+                *reason = Some(failure);
+            }
+            first
+        });
+    }
+
+    pub(crate) fn other_seeds(&self) -> Vec<NodeId> {
+        let ids = self.seeds.iter().map(|(node_id, _)| *node_id);
+        ids.filter(|&node_id| node_id != self.config.node_id).collect()
+    }
+
+    pub(crate) fn is_lowest_seed(&self) -> bool {
+        self.seeds.first().is_some_and(|(node_id, _)| *node_id == self.config.node_id)
+    }
+
+    /// Peer addresses of the other seeds.
+    pub(crate) fn seed_addrs(&self) -> BTreeMap<NodeId, String> {
+        let others = self.seeds.iter().filter(|(node_id, _)| *node_id != self.config.node_id);
+        others.cloned().collect()
+    }
+
+    /// Who this process is now.
+    pub(crate) fn identity_now(&self) -> PeerIdentity {
+        let cluster_id = self.journal.identity().cluster_id;
+        PeerIdentity { cluster_id, ..self.identity.clone() }
+    }
+}

@@ -1,0 +1,195 @@
+//! Follows the metadata: peers, and the replicas that this node should hold.
+//!
+//! Looks again only when the layout changed. Opens what is placed here, deletes what belonged to
+//! a deleted topic and says so to the controller. Never deletes a replica for any other reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_journal::GroupKind;
+use floe_metadata::{Command, RaftGroupOwner, ReplicaSet, State};
+use floe_model::{NodeId, RaftGroupId};
+use floe_raft::{GroupSpec, OpenGroupError, PeerAddr, Voter};
+use futures::stream::{self, StreamExt as _};
+use parking_lot::Mutex;
+
+use crate::coordinator::OffsetsMachine;
+use crate::core::{Core, METADATA_TIMEOUT};
+use crate::partition::{Partition, PartitionMachine};
+
+/// Groups opened or deleted at once: each waits for a journal write that they all share.
+const CONCURRENT: usize = 128;
+/// Between two attempts after something failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs until it is dropped.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut follower = Follower { core, opened: BTreeSet::new(), peers: BTreeMap::new() };
+    let mut metadata = follower.core.metadata.clone();
+    let mut seen = None;
+    loop {
+        let state = follower.core.metadata.state();
+        follower.follow_peers(&state);
+        if seen != Some(state.layout_version()) {
+            let complete = follower.follow_layout(&state).await;
+            seen = complete.then_some(state.layout_version());
+        }
+        if seen.is_some() {
+            metadata.changed().await;
+        } else {
+            // Running out is the ordinary case.
+            drop(tokio::time::timeout(RETRY, metadata.changed()).await);
+        }
+    }
+}
+
+struct Follower {
+    core: Arc<Core>,
+    opened: BTreeSet<RaftGroupId>,
+    peers: BTreeMap<NodeId, PeerAddr>,
+}
+
+impl Follower {
+    fn follow_peers(&mut self, state: &State) {
+        let me = self.core.config.node_id;
+        if state.formation().is_none() {
+            return;
+        }
+        let others = state.nodes().filter(|node| node.registration.node_id != me);
+        let peers: BTreeMap<_, _> = others
+            .map(|node| {
+                let registration = &node.registration;
+                let addr = registration.peer_addr.clone();
+                let node_uuid = Some(registration.node_uuid);
+                (registration.node_id, PeerAddr { addr, node_uuid })
+            })
+            .collect();
+        if peers != self.peers {
+            self.core.raft.set_peers(peers.clone());
+            self.peers = peers;
+        }
+    }
+
+    /// Opens and deletes; tells whether nothing is left to do.
+    async fn follow_layout(&mut self, state: &Arc<State>) -> bool {
+        let node_id = self.core.config.node_id;
+        let wanted = state.hosted_by(node_id).filter(|set| !self.opened.contains(&set.raft_group));
+        let wanted: Vec<_> = wanted.map(|set| set.raft_group).collect();
+        let mut remaining = wanted.len();
+        self.core.unopened.send_replace(Some(remaining));
+        let core = &self.core;
+        let mut openings = stream::iter(wanted)
+            .map(|group| async move { (group, open(core, state, group).await) })
+            .buffer_unordered(CONCURRENT);
+        while let Some((group, opened)) = openings.next().await {
+            match opened {
+                Ok(()) => {
+                    self.opened.insert(group);
+                    remaining -= 1;
+                    core.unopened.send_replace(Some(remaining));
+                }
+                Err(OpenGroupError::ShuttingDown) => return false,
+                Err(error) => tracing::error!(%group, %error, "replica not opened"),
+            }
+        }
+        drop(openings);
+        self.delete_dead(state).await && remaining == 0
+    }
+
+    /// Deletes what is left of deleted topics.
+    async fn delete_dead(&mut self, state: &State) -> bool {
+        let node_id = self.core.config.node_id;
+        let dead: Vec<RaftGroupId> = state.to_delete_on(node_id).collect();
+        if dead.is_empty() {
+            return true;
+        }
+        for group in &dead {
+            self.core.partitions.remove(*group);
+        }
+        let core = &self.core;
+        let deleted: Vec<RaftGroupId> = stream::iter(dead.iter().copied())
+            .map(|group| async move {
+                match core.raft.delete_group(group).await {
+                    Ok(()) => Some(group),
+                    Err(error) => {
+                        tracing::error!(%group, %error, "replica of a deleted topic not deleted");
+                        None
+                    }
+                }
+            })
+            .buffer_unordered(CONCURRENT)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        for group in &deleted {
+            self.opened.remove(group);
+        }
+        let all = deleted.len() == dead.len();
+        let command = Command::ConfirmDeleted {
+            node_id,
+            node_uuid: core.identity.node_uuid,
+            raft_groups: deleted,
+        };
+        match core.controller.propose(&command, METADATA_TIMEOUT).await {
+            Ok(_) => all,
+            Err(error) => {
+                tracing::warn!(%error, "deletion not confirmed");
+                false
+            }
+        }
+    }
+}
+
+async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(), OpenGroupError> {
+    let Some(set) = state.replica_set(group) else {
+        return Ok(());
+    };
+    match state.owner_of(group) {
+        Some(RaftGroupOwner::Partition(key)) => {
+            let Some(topic) = state.topic(&key.topic_id) else { return Ok(()) };
+            let Some(spec) = spec(core, set, GroupKind::Data) else { return Ok(()) };
+            let applied = Arc::new(Mutex::default());
+            let machine = PartitionMachine::new(group, Arc::clone(&applied), core.due.clone());
+            let raft = core.raft.open_group(spec, Box::new(machine)).await?;
+            if raft.log().segments().len() > 1 {
+                core.due.add(group);
+            }
+            let (env, tasks) = (core.env.clone(), core.tasks.clone());
+            let name = topic.name.clone();
+            core.partitions.insert(Partition::new(key, name, raft, applied, env, tasks));
+            Ok(())
+        }
+        Some(RaftGroupOwner::Offsets(index)) => {
+            let Some(spec) = spec(core, set, GroupKind::State) else { return Ok(()) };
+            let applied = Arc::new(Mutex::default());
+            let machine = OffsetsMachine::new(Arc::clone(&applied));
+            let raft = core.raft.open_group(spec, Box::new(machine)).await?;
+            core.coordinators.open(core, index, raft, applied);
+            Ok(())
+        }
+        Some(RaftGroupOwner::Metadata) | None => Ok(()),
+    }
+}
+
+/// How this node takes part in a group; `None` when its place belongs to another disk.
+fn spec(core: &Core, set: &ReplicaSet, kind: GroupKind) -> Option<GroupSpec> {
+    let mine = set.replica_on(core.config.node_id)?;
+    if mine.node_uuid != core.identity.node_uuid {
+        return None;
+    }
+    let founding = set.founding.iter().map(|replica| Voter {
+        replica_id: replica.replica_id,
+        node_id: replica.node_id,
+        node_uuid: replica.node_uuid,
+    });
+    let founders: Vec<_> = founding.collect();
+    let is_founder = founders.iter().any(|voter| voter.replica_id == mine.replica_id);
+    Some(GroupSpec {
+        group: set.raft_group,
+        kind,
+        timers: false,
+        replica_id: mine.replica_id,
+        founders: if is_founder { founders } else { Vec::new() },
+    })
+}

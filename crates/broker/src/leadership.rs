@@ -1,0 +1,63 @@
+//! Tells the controller which groups this node leads.
+//!
+//! Reports are made when a leader can serve, in batches: while one batch is on its way, the next
+//! changes gather. A report that did not get through is made again, if it is still true.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_metadata::{Command, LeaderReport, State};
+use floe_model::RaftGroupId;
+
+use crate::core::{Core, METADATA_TIMEOUT};
+
+/// Most groups in one report.
+const REPORT_GROUPS_MAX: usize = 4096;
+/// Between two attempts after one failed.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Runs until it is dropped.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut unreported: BTreeSet<RaftGroupId> = BTreeSet::new();
+    loop {
+        if unreported.is_empty() {
+            unreported.extend(core.raft.changed().await);
+        } else if let Ok(more) = tokio::time::timeout(RETRY, core.raft.changed()).await {
+            unreported.extend(more);
+        }
+        let state = core.metadata.state();
+        if state.formation().is_none() {
+            continue;
+        }
+        let leaders: Vec<_> = unreported
+            .iter()
+            .filter_map(|&group| Some((group, report(&core, &state, group)?)))
+            .take(REPORT_GROUPS_MAX)
+            .collect();
+        if leaders.is_empty() {
+            unreported.clear();
+            continue;
+        }
+        let reported: Vec<_> = leaders.iter().map(|(group, _)| *group).collect();
+        let command = Command::ReportLeaders { leaders };
+        match core.controller.propose(&command, METADATA_TIMEOUT).await {
+            Ok(_) => {
+                for group in reported {
+                    unreported.remove(&group);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "leaders not reported"),
+        }
+    }
+}
+
+/// What is to be said of a group: that this node leads it and metadata does not know.
+fn report(core: &Core, state: &State, group: RaftGroupId) -> Option<LeaderReport> {
+    if group == RaftGroupId::METADATA {
+        return None;
+    }
+    let epoch = core.raft.group(group)?.role().serving_epoch()?;
+    let report = LeaderReport { node_id: core.config.node_id, epoch };
+    (state.replica_set(group)?.leader != Some(report)).then_some(report)
+}

@@ -1,0 +1,193 @@
+//! Produce: batches in, offsets out.
+//!
+//! Everything up to the queue of each partition happens without an await, so that requests of
+//! one connection that are begun in order are appended in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_model::{Acks, ErrorCode, LeaderEpoch, Offset};
+use floe_record::{BatchError, Limits, StampedBatch, validate};
+use floe_rpc::{Failure, PartitionKey, Payload, Produce, ProducePart, ProducePartReply, Produced};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::Broker;
+use crate::broker::Located;
+use crate::partition::{BatchIdentity, Offer, Offered, Partition, Placed};
+
+/// Most bytes that the records of one batch may have when decompressed.
+const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+/// Longest wait that a request may ask for.
+const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// Offset that stands for one that is not known.
+const NO_OFFSET: Offset = Offset(-1);
+
+/// A part of a request after its batches were offered.
+struct OfferedPart {
+    key: PartitionKey,
+    batches: usize,
+    offered: Vec<Offered>,
+    refusal: Option<Refused>,
+}
+
+enum Refused {
+    Final(Failure),
+    /// Not in this node's metadata, which may be behind.
+    Unknown,
+}
+
+impl Broker {
+    /// Appends record batches. The parts fail or succeed one by one, in request order. The
+    /// batches are queued when this returns, before the future is polled.
+    ///
+    /// # Errors
+    /// The whole request was refused; nothing was written.
+    pub fn produce(
+        &self,
+        request: Produce,
+    ) -> impl Future<Output = Result<Vec<ProducePartReply>, Failure>> + Send + 'static + use<> {
+        let acks = request.acks;
+        let limit = Duration::from_millis(request.timeout_ms.into()).min(TIMEOUT_MAX);
+        let offered = self.offer_parts(request);
+        let broker = self.clone();
+        async move { Ok(broker.settle_parts(offered?, acks, limit).await) }
+    }
+
+    fn offer_parts(&self, request: Produce) -> Result<Vec<OfferedPart>, Failure> {
+        self.check_serving()?;
+        let batches = request.parts.iter().flat_map(|part| &part.batches);
+        let bytes = batches.map(|batch| batch.len()).sum();
+        let admitted = Arc::new(self.core.admission.admit(bytes).ok_or(ErrorCode::Busy)?);
+        let acks = request.acks;
+        let offer = |part| self.offer_part(part, acks, &admitted);
+        Ok(request.parts.into_iter().map(offer).collect())
+    }
+
+    async fn settle_parts(
+        &self,
+        parts: Vec<OfferedPart>,
+        acks: Acks,
+        limit: Duration,
+    ) -> Vec<ProducePartReply> {
+        let deadline = tokio::time::sleep(limit);
+        tokio::pin!(deadline);
+        let mut replies = Vec::with_capacity(parts.len());
+        for part in parts {
+            let key = part.key;
+            let outcome = tokio::select! {
+                biased;
+                outcome = self.settle_part(part, acks) => outcome,
+                () = &mut deadline => Err(ErrorCode::Timeout.into()),
+            };
+            self.core.metrics.produced(&outcome);
+            replies.push(ProducePartReply { key, outcome });
+        }
+        replies
+    }
+
+    fn offer_part(
+        &self,
+        part: ProducePart,
+        acks: Acks,
+        admitted: &Arc<OwnedSemaphorePermit>,
+    ) -> OfferedPart {
+        let (key, batches) = (part.key, part.batches.len());
+        let (offered, refusal) = match self.locate(key) {
+            Located::Here(partition) => self.offer_batches(&partition, part.batches, acks, admitted),
+            Located::Elsewhere(failure) => (Vec::new(), Some(Refused::Final(failure))),
+            Located::Unknown => (Vec::new(), Some(Refused::Unknown)),
+        };
+        OfferedPart { key, batches, offered, refusal }
+    }
+
+    fn offer_batches(
+        &self,
+        partition: &Arc<Partition>,
+        batches: Vec<Payload>,
+        acks: Acks,
+        admitted: &Arc<OwnedSemaphorePermit>,
+    ) -> (Vec<Offered>, Option<Refused>) {
+        if let Err(failure) = partition.serving_epoch() {
+            return (Vec::new(), Some(Refused::Final(failure)));
+        }
+        let limits = self.limits(partition);
+        let (mut offers, mut records, mut bytes) = (Vec::with_capacity(batches.len()), 0, 0);
+        let mut invalid = None;
+        for batch in batches {
+            bytes += batch.len() as u64;
+            match check(batch, &limits) {
+                Ok((batch, identity)) => {
+                    records += u64::from(batch.offset_count());
+                    let admitted = Arc::clone(admitted);
+                    offers.push(Offer { batch, identity, acks, admitted });
+                }
+                Err(code) => {
+                    invalid = Some(Refused::Final(code.into()));
+                    break;
+                }
+            }
+        }
+        self.core.metrics.produce_records.inc_by(records);
+        self.core.metrics.produce_bytes.inc_by(bytes);
+        let (offered, refusal) = partition.offer(offers);
+        (offered, refusal.map(Refused::Final).or(invalid))
+    }
+
+    fn limits(&self, partition: &Partition) -> Limits {
+        let state = self.core.metadata.state();
+        let topic = state.topic(&partition.key.topic_id);
+        let batch_bytes_max = topic.map_or(floe_model::limits::BATCH_BYTES_DEFAULT, |topic| {
+            topic.config.max_message_bytes()
+        });
+        Limits { batch_bytes_max, decompressed_bytes_max: DECOMPRESSED_BYTES_MAX }
+    }
+
+    async fn settle_part(&self, part: OfferedPart, acks: Acks) -> Result<Produced, Failure> {
+        if acks == Acks::None {
+            let base_offsets = vec![NO_OFFSET; part.batches];
+            return Ok(Produced { base_offsets, leader_epoch: LeaderEpoch(-1) });
+        }
+        let mut base_offsets = Vec::with_capacity(part.offered.len());
+        let mut leader_epoch = LeaderEpoch(-1);
+        for offered in part.offered {
+            let Placed { base_offset, epoch } = match offered {
+                Offered::Placed(placed) => placed,
+                // Dropped without an answer only when the node stops.
+                Offered::Waiting(answer) => answer.await.unwrap_or_else(|_| {
+                    Err(ErrorCode::Timeout.into())
+                })?,
+            };
+            base_offsets.push(base_offset);
+            leader_epoch = epoch;
+        }
+        match part.refusal {
+            None => Ok(Produced { base_offsets, leader_epoch }),
+            Some(Refused::Final(failure)) => Err(failure),
+            // Found by now, it is one to ask again about: the batches were not kept.
+            Some(Refused::Unknown) => Err(match self.resolve(part.key).await {
+                Ok(_) => ErrorCode::NotLeader.into(),
+                Err(failure) => failure,
+            }),
+        }
+    }
+}
+
+/// A producer's batch, checked to its last record.
+fn check(
+    batch: Payload,
+    limits: &Limits,
+) -> Result<(StampedBatch, Option<BatchIdentity>), ErrorCode> {
+    let batch = StampedBatch::split(batch.0).map_err(|error| code_of(&error))?;
+    let header = validate(&batch, limits).map_err(|error| code_of(&error))?;
+    if header.is_control() || header.is_transactional() {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    Ok((batch, BatchIdentity::of(&header)))
+}
+
+fn code_of(error: &BatchError) -> ErrorCode {
+    match error {
+        BatchError::TooLarge { .. } => ErrorCode::BatchTooLarge,
+        _ => ErrorCode::CorruptBatch,
+    }
+}
