@@ -33,11 +33,6 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.attempts = 0;
     }
-
-    /// Pauses taken since the last success.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.attempts
-    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,10 @@ impl Core {
     /// Asks somebody else first from now on.
     pub(crate) fn prefer_another(&self) {
         let addrs = self.layouts.addrs();
-        let place = self.env.rng.below(u64::try_from(addrs.len()).unwrap_or(u64::MAX));
+        let place = self
+            .env
+            .rng
+            .below(u64::try_from(addrs.len()).unwrap_or(u64::MAX));
         let place = usize::try_from(place).unwrap_or(0);
         *self.preferred.lock() = addrs.get(place).cloned();
     }

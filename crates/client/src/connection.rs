@@ -131,7 +131,12 @@ impl Connections {
     }
 
     /// Records how `dial` ended; the first of those who waited for it does.
-    fn settle(&self, addr: &str, dial: &Dial, outcome: &Result<ClientConnection, Arc<ConnectError>>) {
+    fn settle(
+        &self,
+        addr: &str,
+        dial: &Dial,
+        outcome: &Result<ClientConnection, Arc<ConnectError>>,
+    ) {
         let env = &self.dialler.env;
         let mut slots = self.slots.lock();
         let Some(slot) = slots.get_mut(addr) else {

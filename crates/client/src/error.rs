@@ -175,10 +175,7 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match &*self.cause {
             Cause::Refused { code, .. } => code.is_retriable(),
-            _ => matches!(
-                self.kind(),
-                ErrorKind::Unavailable | ErrorKind::TimedOut
-            ),
+            _ => matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut),
         }
     }
 
@@ -284,9 +281,9 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.cause {
-            Cause::Unreachable { attempts } => {
-                attempts.first().map(|a| &*a.error as &(dyn StdError + 'static))
-            }
+            Cause::Unreachable { attempts } => attempts
+                .first()
+                .map(|a| &*a.error as &(dyn StdError + 'static)),
             cause => cause.source(),
         }
     }

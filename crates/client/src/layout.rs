@@ -4,7 +4,7 @@
 //! leader is replaced only by a newer epoch, and a topic's identity only by newer metadata; so no
 //! late answer undoes a later one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,6 +64,14 @@ impl Layout {
         self.partitions.get(place).copied().unwrap_or(nobody)
     }
 
+    /// Nodes that lead some partition.
+    pub(crate) fn leaders(&self) -> BTreeSet<NodeId> {
+        self.partitions
+            .iter()
+            .filter_map(|partition| partition.leader)
+            .collect()
+    }
+
     fn key_of(&self, partition: PartitionIndex) -> PartitionKey {
         PartitionKey {
             topic_id: self.topic_id,
@@ -94,9 +102,21 @@ impl Layouts {
         self.known.lock().topics.get(topic).cloned()
     }
 
-    /// The topic's name, if it was ever seen.
-    pub(crate) fn name_of(&self, topic_id: TopicId) -> Option<TopicName> {
-        self.known.lock().names.get(&topic_id).cloned()
+    /// Whether an answer of this version is older than what is known of the topic.
+    pub(crate) fn is_stale(&self, topic: &TopicName, metadata_version: u64) -> bool {
+        let known = self.known.lock();
+        known
+            .topics
+            .get(topic)
+            .is_some_and(|layout| layout.metadata_version > metadata_version)
+    }
+
+    /// The topic is gone.
+    pub(crate) fn forget(&self, topic: &TopicName) {
+        let mut known = self.known.lock();
+        if let Some(layout) = known.topics.remove(topic) {
+            known.names.remove(&layout.topic_id);
+        }
     }
 
     /// Who leads a partition, and the address of that node.
@@ -197,7 +217,9 @@ impl Known {
         }
         self.metadata_version = metadata_version;
         if !nodes.is_empty() {
-            let addrs = nodes.iter().map(|info| (info.node, info.client_addr.clone()));
+            let addrs = nodes
+                .iter()
+                .map(|info| (info.node, info.client_addr.clone()));
             self.nodes = addrs.collect();
         }
     }
@@ -236,4 +258,3 @@ impl Known {
         moves
     }
 }
-

@@ -63,4 +63,14 @@ impl Record {
         self.partition = Some(PartitionIndex(partition));
         self
     }
+
+    /// An upper bound of its bytes in a batch.
+    pub(crate) fn size_bytes(&self) -> usize {
+        const FIXED_BYTES_MAX: usize = 36;
+        const HEADER_BYTES_MAX: usize = 10;
+        let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter();
+        let headers = headers.map(|h| HEADER_BYTES_MAX + h.key.len() + len(&h.value));
+        FIXED_BYTES_MAX + len(&self.key) + len(&self.value) + headers.sum::<usize>()
+    }
 }

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use floe_model::{ErrorCode, GroupName, NodeAddress, TopicName};
-use floe_rpc::{CallError, ClientCalls, Context, Failure, PartitionKey};
+use floe_rpc::{CallError, ClientCalls, Context, Failure, PartitionKey, ProducerIdentity};
 use parking_lot::Mutex;
 use tarpc::client::RpcError;
 
@@ -113,12 +113,19 @@ impl Client {
         let mut tries = Tries::new(self, timeout);
         loop {
             let ask = |call: Call| async move { call.api.describe_cluster(call.context).await };
-            let Err(error) = self.round(&mut tries, ATTEMPT_TIMEOUT, ask).await.map(|cluster| {
-                self.core.layouts.merge_nodes(&cluster.nodes, cluster.metadata_version);
-            }) else {
+            let Err(error) = self
+                .round(&mut tries, ATTEMPT_TIMEOUT, ask)
+                .await
+                .map(|cluster| {
+                    self.core
+                        .layouts
+                        .merge_nodes(&cluster.nodes, cluster.metadata_version);
+                })
+            else {
                 return Ok(());
             };
-            if is_final(&error) || matches!(error.cause(), Cause::Unreachable { attempts }
+            if is_final(&error)
+                || matches!(error.cause(), Cause::Unreachable { attempts }
                 if !attempts.iter().any(Attempt::is_starting))
             {
                 return Err(error);
@@ -163,7 +170,9 @@ impl Client {
     {
         let mut tries = Tries::new(self, timeout);
         loop {
-            let outcome = self.attempt(&mut tries, addr, ATTEMPT_TIMEOUT, &mut ask).await;
+            let outcome = self
+                .attempt(&mut tries, addr, ATTEMPT_TIMEOUT, &mut ask)
+                .await;
             match outcome {
                 Err(error) if !is_final(&error) => tries.pause(error).await?,
                 outcome => return outcome,
@@ -187,7 +196,9 @@ impl Client {
             let error = match self.core.layouts.leader(key) {
                 None => Error::from(Cause::NoLeader),
                 Some((_, _, addr)) => {
-                    let outcome = self.attempt(&mut tries, &addr, ATTEMPT_TIMEOUT, &mut ask).await;
+                    let outcome = self
+                        .attempt(&mut tries, &addr, ATTEMPT_TIMEOUT, &mut ask)
+                        .await;
                     match outcome {
                         Err(error) if !is_final(&error) => error,
                         outcome => return outcome,
@@ -196,7 +207,10 @@ impl Client {
             };
             tries.pause(error).await?;
             // Without news the next attempt goes where this one went.
-            drop(self.refresh(std::slice::from_ref(topic), false, tries.left()).await);
+            drop(
+                self.refresh(std::slice::from_ref(topic), false, tries.left())
+                    .await,
+            );
         }
     }
 
@@ -217,7 +231,10 @@ impl Client {
                 Some(addr) => addr,
                 None => self.find_coordinator(coordinator, tries.left()).await?,
             };
-            match self.attempt(&mut tries, &addr, ATTEMPT_TIMEOUT, &mut ask).await {
+            match self
+                .attempt(&mut tries, &addr, ATTEMPT_TIMEOUT, &mut ask)
+                .await
+            {
                 Err(error) if !is_final(&error) => {
                     if error.code() != Some(ErrorCode::CoordinatorLoading) {
                         *coordinator.addr.lock() = None;
@@ -241,6 +258,12 @@ impl Client {
         let NodeAddress { client_addr, .. } = self.ask_any(timeout, ask).await?;
         *coordinator.addr.lock() = Some(client_addr.clone());
         Ok(client_addr)
+    }
+
+    /// A fresh identity for an idempotent producer.
+    pub(crate) async fn new_producer(&self, timeout: Duration) -> Result<ProducerIdentity, Error> {
+        let ask = |call: Call| async move { call.api.init_producer(call.context).await };
+        self.ask_any(timeout, ask).await
     }
 
     async fn rounds<T, F>(
@@ -312,7 +335,11 @@ impl Client {
         let mut addrs = Vec::new();
         let preferred = self.core.preferred.lock().clone();
         let nodes = self.core.layouts.addrs();
-        for addr in preferred.into_iter().chain(nodes).chain(self.core.seeds.iter().cloned()) {
+        for addr in preferred
+            .into_iter()
+            .chain(nodes)
+            .chain(self.core.seeds.iter().cloned())
+        {
             if !addrs.contains(&addr) {
                 addrs.push(addr);
             }

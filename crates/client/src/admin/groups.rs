@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use floe_model::{Generation, GroupName, LeaderEpoch, Offset, TopicPartition};
-use floe_rpc::{
-    CommitOffsets, CommittedOffset, GroupDescription, GroupListing, OffsetToCommit,
-};
+use floe_rpc::{CommitOffsets, CommittedOffset, GroupDescription, GroupListing, OffsetToCommit};
 
 use super::Admin;
 use crate::routing::{Call, Coordinator, group_name};
@@ -21,7 +19,10 @@ impl Admin {
         let mut groups = BTreeMap::new();
         for node in cluster.nodes.iter().filter(|node| node.alive) {
             let ask = |call: Call| async move { call.api.list_groups(call.context).await };
-            let listed = self.client.ask_addr(&node.client_addr, self.timeout, ask).await?;
+            let listed = self
+                .client
+                .ask_addr(&node.client_addr, self.timeout, ask)
+                .await?;
             groups.extend(listed.into_iter().map(|group| (group.group.clone(), group)));
         }
         Ok(groups.into_values().collect())
@@ -40,7 +41,9 @@ impl Admin {
             let group = group.clone();
             async move { call.api.describe_group(call.context, group).await }
         };
-        self.client.ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask).await
+        self.client
+            .ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask)
+            .await
     }
 
     /// Deletes a group without members, and its offsets.
@@ -55,7 +58,11 @@ impl Admin {
             let group = group.clone();
             async move { call.api.delete_group(call.context, group).await }
         };
-        match self.client.ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask).await {
+        match self
+            .client
+            .ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask)
+            .await
+        {
             // An earlier attempt of ours has done it.
             Err(error) if asked_before && error.kind() == ErrorKind::NotFound => Ok(()),
             outcome => outcome,
@@ -71,7 +78,9 @@ impl Admin {
         group: impl Into<String>,
     ) -> Result<Vec<CommittedOffset>, Error> {
         let group = group_name(group)?;
-        self.client.committed_offsets(&Coordinator::new(group), None, self.timeout).await
+        self.client
+            .committed_offsets(&Coordinator::new(group), None, self.timeout)
+            .await
     }
 
     /// Sets committed offsets of a group without members, making the group if needed.
@@ -87,7 +96,10 @@ impl Admin {
         let group: GroupName = group_name(group)?;
         let mut to_commit = Vec::with_capacity(offsets.len());
         for (place, offset) in offsets {
-            let layout = self.client.layout_of(&place.topic, false, self.timeout).await?;
+            let layout = self
+                .client
+                .layout_of(&place.topic, false, self.timeout)
+                .await?;
             to_commit.push(OffsetToCommit {
                 key: layout.key(place.partition)?,
                 offset: *offset,
@@ -105,6 +117,8 @@ impl Admin {
             let request = request.clone();
             async move { call.api.commit_offsets(call.context, request).await }
         };
-        self.client.ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask).await
+        self.client
+            .ask_coordinator(&Coordinator::new(group.clone()), self.timeout, ask)
+            .await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use floe_model::{NodeId, Offset, PartitionIndex, TopicId, TopicName};
+use floe_model::{NodeId, Offset, PartitionIndex, TopicId};
 use floe_rpc::{
     AlterTopic, ClusterInfo, CreateTopic, ElectLeaders, NodeStats, PartitionKey, TopicInfo,
     TopicsRequest, Trim,
@@ -30,7 +30,9 @@ impl Admin {
     /// `Unavailable` when no node answers in time.
     pub async fn topics(&self) -> Result<Vec<TopicInfo>, Error> {
         let ask = |call: Call| async move {
-            call.api.topics(call.context, TopicsRequest::default()).await
+            call.api
+                .topics(call.context, TopicsRequest::default())
+                .await
         };
         Ok(self.client.ask_any(self.timeout, ask).await?.topics)
     }
@@ -51,9 +53,7 @@ impl Admin {
         };
         let found = self.client.ask_any(self.timeout, ask).await?.topics;
         let found = found.into_iter().find(|info| info.name == topic);
-        found.ok_or_else(|| {
-            Error::code_error(ErrorCode::UnknownTopicOrPartition).in_topic(&topic)
-        })
+        found.ok_or_else(|| Error::code_error(ErrorCode::UnknownTopicOrPartition).in_topic(&topic))
     }
 
     /// Makes a topic: set it up, then `send()`.
@@ -91,7 +91,9 @@ impl Admin {
             let topic = topic.clone();
             async move { call.api.delete_topic(call.context, topic).await }
         };
-        match self.client.ask_any(self.timeout, ask).await {
+        let outcome = self.client.ask_any(self.timeout, ask).await;
+        self.client.core.layouts.forget(&topic);
+        match outcome {
             // An earlier attempt of ours has done it.
             Err(error) if asked_before && error.kind() == crate::ErrorKind::NotFound => {
                 Ok(topic_id)
@@ -124,10 +126,15 @@ impl Admin {
     ) -> Result<BTreeMap<PartitionIndex, Option<Offset>>, Error> {
         let topic = topic_name(topic)?;
         let layout = self.client.layout_of(&topic, false, self.timeout).await?;
-        let wanted: Vec<(PartitionKey, Start)> =
-            layout.keys().map(|key| (key, at)).collect();
-        let found = self.client.list_offsets(&topic, &wanted, self.timeout).await?;
-        Ok(found.into_iter().map(|(key, offset)| (key.partition, offset)).collect())
+        let wanted: Vec<(PartitionKey, Start)> = layout.keys().map(|key| (key, at)).collect();
+        let found = self
+            .client
+            .list_offsets(&topic, &wanted, self.timeout)
+            .await?;
+        Ok(found
+            .into_iter()
+            .map(|(key, offset)| (key.partition, offset))
+            .collect())
     }
 
     /// Deletes the records of a partition below `before`.
@@ -144,7 +151,9 @@ impl Admin {
         let layout = self.client.layout_of(&topic, false, self.timeout).await?;
         let key = layout.key(partition)?;
         let ask = |call: Call| {
-            let request = Trim { parts: vec![(key, before)] };
+            let request = Trim {
+                parts: vec![(key, before)],
+            };
             async move { call.api.trim(call.context, request).await }
         };
         let outcome = self.client.ask_leader(&topic, key, self.timeout, ask).await;
@@ -225,7 +234,8 @@ impl CreateTopicRequest {
         };
         let admin = &self.admin;
         let made = admin.client.ask_any_patiently(admin.timeout, ask).await;
-        made.map_err(|error| error.in_topic(&topic))
+        made.inspect(|info| admin.client.core.layouts.merge_topic(info))
+            .map_err(|error| error.in_topic(&topic))
     }
 }
 
@@ -275,7 +285,9 @@ impl AlterTopicRequest {
         };
         let admin = &self.admin;
         let outcome = admin.client.ask_any_patiently(admin.timeout, ask).await;
-        outcome.map_err(|error| error.in_topic(&name))
+        outcome
+            .inspect(|info| admin.client.core.layouts.merge_topic(info))
+            .map_err(|error| error.in_topic(&name))
     }
 }
 

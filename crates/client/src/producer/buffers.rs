@@ -1,8 +1,8 @@
 //! Records accepted and not yet sent: per partition a queue of batches, the last one still open.
 //!
 //! Callers add records under a short lock, the sender takes whole batches. Records of a partition
-//! leave in the order in which they came. Memory is accounted for outside, before a record gets
-//! here.
+//! leave in the order in which they came. While the sender works on a partition its queue is held
+//! and not offered. Memory is accounted for outside, before a record gets here.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -31,23 +31,31 @@ pub(super) struct Gathered {
     is_full: bool,
 }
 
-/// What one partition has to send.
+/// A partition with something to send.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
+pub(super) struct Offered {
     pub(super) partition: PartitionIndex,
-    /// When the oldest batch was opened.
-    pub(super) opened_at: Duration,
-    /// Whether the oldest batch can take no more.
-    pub(super) is_full: bool,
+    /// Whether its oldest batch is full or has lingered long enough.
+    pub(super) is_ripe: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Gathered>,
+    /// The sender has batches of this partition.
+    is_held: bool,
 }
 
 /// All that waits, and what the producer's handles share about it.
 pub(super) struct Buffers {
     batch_bytes: usize,
     compression: Compression,
-    queues: Vec<VecDeque<Gathered>>,
-    /// Partitions whose queue is not empty.
-    waiting: BTreeSet<u32>,
+    queues: Vec<Queue>,
+    /// The oldest batch of each queue that is not held: its number, which orders by age, and the
+    /// partition.
+    by_age: BTreeSet<(u64, u32)>,
+    /// Partitions in `by_age` whose oldest batch can take no more.
+    full: BTreeSet<u32>,
     /// Where records without a key go until their batch is full or taken.
     sticky: u32,
     rng: Rng,
@@ -75,7 +83,8 @@ impl Buffers {
             batch_bytes,
             compression,
             queues: Vec::new(),
-            waiting: BTreeSet::new(),
+            by_age: BTreeSet::new(),
+            full: BTreeSet::new(),
             sticky: 0,
             rng,
             next_number: 0,
@@ -99,95 +108,161 @@ impl Buffers {
     pub(super) fn grow(&mut self, partition_count: u32) {
         let length = usize::try_from(partition_count).unwrap_or(usize::MAX);
         if length > self.queues.len() {
-            self.queues.resize_with(length, VecDeque::new);
+            self.queues.resize_with(length, Queue::default);
         }
     }
 
-    pub(super) fn limit_batches(&mut self, batch_bytes_max: usize) {
-        self.batch_bytes = self.batch_bytes.min(batch_bytes_max.max(1));
-    }
-
-    /// Adds a record. Whether the sender has something new to look at comes with its delivery.
+    /// Adds a record. With its delivery comes whether the sender has something new to look at.
     pub(super) fn push(
         &mut self,
-        record: &Record,
-        timestamp_ms: i64,
+        record: Record,
         charged_bytes: usize,
+        wall_ms: impl FnOnce() -> i64,
         now: impl FnOnce() -> Duration,
     ) -> Result<(Delivery, bool), Error> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
-        let partition = self.partition_of(record)?;
-        let encoded = floe_record::Record {
-            timestamp_ms: record.timestamp_ms.unwrap_or(timestamp_ms),
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers: record.headers.clone(),
+        let partition = self.partition_of(&record)?;
+        let record = floe_record::Record {
+            timestamp_ms: record.timestamp_ms.unwrap_or_else(wall_ms),
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
         };
-        let size_bytes = encoded.size_bytes_max();
-        let place = usize::try_from(partition).unwrap_or(usize::MAX);
-        let fits = |batch: &&mut Gathered| {
-            !batch.is_full && batch.builder.size_bytes() + size_bytes <= self.batch_bytes
-        };
-        let is_open = self.queues[place].back_mut().as_ref().is_some_and(fits);
-        if !is_open {
+        let size_bytes = record.size_bytes_max();
+        let place = place_of(partition);
+        let opens = self.queues[place].batches.back().is_none_or(|batch| {
+            batch.is_full || batch.builder.size_bytes() + size_bytes > self.batch_bytes
+        });
+        if opens {
             self.open(partition, now());
         }
-        let batch = self.queues[place].back_mut().expect("a batch was opened");
+        let queue = &mut self.queues[place];
+        let batch = queue.batches.back_mut().expect("a batch is open");
         let index = batch.builder.record_count();
-        batch.builder.push(&encoded);
+        batch.builder.push(&record);
         batch.charged_bytes += charged_bytes;
         batch.is_full = batch.builder.size_bytes() >= self.batch_bytes;
-        let (delivery, is_full) = (batch.slot.delivery(index), batch.is_full);
-        self.pending_records += 1;
+        let delivery = batch.slot.delivery(index);
+        let (is_full, is_held) = (batch.is_full, queue.is_held);
+        if is_full && queue.batches.len() == 1 && !is_held {
+            self.full.insert(partition);
+        }
         if is_full && partition == self.sticky {
             self.stick_elsewhere();
         }
-        Ok((delivery, !is_open || is_full))
+        self.pending_records += 1;
+        Ok((delivery, !is_held && (opens || is_full)))
     }
 
-    /// Every partition that has something to send, ascending.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = Waiting> {
-        self.waiting.iter().filter_map(|&partition| {
-            let place = usize::try_from(partition).unwrap_or(usize::MAX);
-            let oldest = self.queues.get(place)?.front()?;
-            Some(Waiting {
-                partition: PartitionIndex(partition),
-                opened_at: oldest.opened_at,
-                is_full: oldest.is_full,
-            })
-        })
+    /// Partitions with something to send, oldest first. Ripe is what was opened by `opened_by` or
+    /// is full; the rest comes along only `with_unripe`.
+    pub(super) fn offered(&self, opened_by: Duration, with_unripe: bool) -> Vec<Offered> {
+        let is_ripe = |p: u32| self.opened_at(p) <= opened_by || self.full.contains(&p);
+        let by_age = self.by_age.iter().map(|&(_, partition)| partition);
+        let partitions: Vec<u32> = if with_unripe {
+            by_age.collect()
+        } else {
+            let lingered = by_age.take_while(|&p| self.opened_at(p) <= opened_by);
+            let full = self.full.iter().copied();
+            let full = full.filter(|&partition| self.opened_at(partition) > opened_by);
+            lingered.chain(full).collect()
+        };
+        let offered = partitions.into_iter().map(|partition| Offered {
+            partition: PartitionIndex(partition),
+            is_ripe: is_ripe(partition),
+        });
+        offered.collect()
     }
 
-    /// Takes the oldest batch of a partition, open or not.
-    pub(super) fn take(&mut self, partition: PartitionIndex) -> Option<Gathered> {
-        let place = usize::try_from(partition.0).unwrap_or(usize::MAX);
-        let queue = self.queues.get_mut(place)?;
-        let batch = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&partition.0);
-            if partition.0 == self.sticky {
-                self.stick_elsewhere();
-            }
+    /// When the oldest batch younger than `opened_by` was opened.
+    pub(super) fn oldest_after(&self, opened_by: Duration) -> Option<Duration> {
+        let mut opened = self
+            .by_age
+            .iter()
+            .map(|&(_, partition)| self.opened_at(partition));
+        opened.find(|&opened_at| opened_at > opened_by)
+    }
+
+    /// Takes batches of a partition, open or not: up to `count_max`, until `bytes_max` are reached.
+    /// The queue is held from then on.
+    pub(super) fn take(
+        &mut self,
+        partition: PartitionIndex,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Gathered> {
+        self.unlist(partition.0);
+        let Some(queue) = self.queues.get_mut(place_of(partition.0)) else {
+            return Vec::new();
+        };
+        queue.is_held = true;
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while taken.len() < count_max && bytes < bytes_max {
+            let Some(batch) = queue.batches.pop_front() else {
+                break;
+            };
+            bytes += batch.builder.size_bytes();
+            taken.push(batch);
         }
-        batch
+        let is_empty = queue.batches.is_empty();
+        if is_empty && partition.0 == self.sticky {
+            self.stick_elsewhere();
+        }
+        taken
+    }
+
+    /// Offers the partition's queue again.
+    pub(super) fn release(&mut self, partition: PartitionIndex) {
+        if let Some(queue) = self.queues.get_mut(place_of(partition.0)) {
+            queue.is_held = false;
+            self.list(partition.0);
+        }
+    }
+
+    /// Takes every batch that was opened at `opened_by` or earlier, held or not.
+    pub(super) fn take_opened_by(&mut self, opened_by: Duration) -> Vec<Gathered> {
+        let mut taken = Vec::new();
+        for partition in 0..self.partition_count() {
+            self.unlist(partition);
+            let queue = &mut self.queues[place_of(partition)].batches;
+            while queue
+                .front()
+                .is_some_and(|batch| batch.opened_at <= opened_by)
+            {
+                taken.extend(queue.pop_front());
+            }
+            self.list(partition);
+        }
+        taken
+    }
+
+    /// When the oldest batch in any queue was opened.
+    pub(super) fn oldest_opened_at(&self) -> Option<Duration> {
+        let oldest = self.queues.iter().filter_map(|queue| queue.batches.front());
+        oldest.map(|batch| batch.opened_at).min()
     }
 
     /// Notes that a batch is acknowledged or has failed.
-    pub(super) fn settled(&mut self, number: u64, records: u32) {
+    pub(super) fn settled(&mut self, number: u64, record_count: u32) {
         if self.unsettled.remove(&number) {
-            self.pending_records = self.pending_records.saturating_sub(u64::from(records));
+            let left = self.pending_records.saturating_sub(u64::from(record_count));
+            self.pending_records = left;
         }
     }
 
     /// The number that the next batch will have. Open batches are closed, so that every record
     /// accepted so far is in a batch of a lower number.
     pub(super) fn close_batches(&mut self) -> u64 {
-        for &partition in &self.waiting {
-            let place = usize::try_from(partition).unwrap_or(usize::MAX);
-            if let Some(batch) = self.queues.get_mut(place).and_then(VecDeque::back_mut) {
+        for partition in 0..self.partition_count() {
+            let queue = &mut self.queues[place_of(partition)];
+            if let Some(batch) = queue.batches.back_mut() {
                 batch.is_full = true;
+                if !queue.is_held {
+                    self.full.insert(partition);
+                }
             }
         }
         self.next_number
@@ -211,12 +286,11 @@ impl Buffers {
     }
 
     fn open(&mut self, partition: u32, now: Duration) {
-        let place = usize::try_from(partition).unwrap_or(usize::MAX);
-        let queue = &mut self.queues[place];
-        if let Some(previous) = queue.back_mut() {
+        let queue = &mut self.queues[place_of(partition)];
+        if let Some(previous) = queue.batches.back_mut() {
             previous.is_full = true;
         }
-        queue.push_back(Gathered {
+        queue.batches.push_back(Gathered {
             builder: BatchBuilder::new(self.compression),
             slot: BatchSlot::new(PartitionIndex(partition)),
             number: self.next_number,
@@ -226,16 +300,47 @@ impl Buffers {
         });
         self.unsettled.insert(self.next_number);
         self.next_number += 1;
-        self.waiting.insert(partition);
+        self.list(partition);
+    }
+
+    /// Offers a queue, unless it is held or empty.
+    fn list(&mut self, partition: u32) {
+        let queue = &self.queues[place_of(partition)];
+        if let (Some(oldest), false) = (queue.batches.front(), queue.is_held) {
+            self.by_age.insert((oldest.number, partition));
+            if oldest.is_full {
+                self.full.insert(partition);
+            }
+        }
+    }
+
+    fn unlist(&mut self, partition: u32) {
+        let oldest = self
+            .queues
+            .get(place_of(partition))
+            .and_then(|queue| queue.batches.front());
+        if let Some(oldest) = oldest {
+            self.by_age.remove(&(oldest.number, partition));
+        }
+        self.full.remove(&partition);
+    }
+
+    fn opened_at(&self, partition: u32) -> Duration {
+        let oldest = self.queues[place_of(partition)].batches.front();
+        oldest.map_or(Duration::MAX, |batch| batch.opened_at)
     }
 
     /// Moves records without a key to another partition, drawn at random.
     fn stick_elsewhere(&mut self) {
-        let count = self.partition_count();
+        let count = u64::from(self.partition_count());
         if count > 1 {
-            let step = 1 + self.rng.below(u64::from(count) - 1);
-            let next = (u64::from(self.sticky) + step) % u64::from(count);
+            let step = 1 + self.rng.below(count - 1);
+            let next = (u64::from(self.sticky) + step) % count;
             self.sticky = u32::try_from(next).unwrap_or(0);
         }
     }
+}
+
+fn place_of(partition: u32) -> usize {
+    usize::try_from(partition).unwrap_or(usize::MAX)
 }

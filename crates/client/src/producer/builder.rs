@@ -88,9 +88,17 @@ impl ProducerBuilder {
             false => Err(Error::from(Cause::Option { option, range })),
         };
         let bytes = 1..=limits::BATCH_BYTES_MAX;
-        check(bytes.contains(&self.batch_bytes), "batch_bytes", "1 byte to 8 MiB")?;
+        check(
+            bytes.contains(&self.batch_bytes),
+            "batch_bytes",
+            "1 byte to 8 MiB",
+        )?;
         check(self.buffer_bytes > 0, "buffer_bytes", "at least 1")?;
-        check(!self.delivery_timeout.is_zero(), "delivery_timeout", "positive")?;
+        check(
+            !self.delivery_timeout.is_zero(),
+            "delivery_timeout",
+            "positive",
+        )?;
         Producer::start(self).await
     }
 }

@@ -55,6 +55,10 @@ impl BatchSlot {
         })
     }
 
+    pub(super) fn partition(&self) -> PartitionIndex {
+        self.partition
+    }
+
     /// The delivery of the record at `index`.
     pub(super) fn delivery(self: &Arc<Self>, index: u32) -> Delivery {
         Delivery {

@@ -1,13 +1,12 @@
 //! Records that could not be delivered, kept for whoever closes the producer.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use floe_model::{PartitionIndex, limits};
+use floe_model::limits;
 use floe_record::{Limits, StampedBatch, records};
 
-use super::delivery::BatchSlot;
+use super::lane::Sealed;
 use crate::{Error, Record};
 
 /// Records that could not be delivered and whose senders were not told.
@@ -47,33 +46,19 @@ pub(super) struct FailedBatches {
 
 #[derive(Debug)]
 struct FailedBatch {
-    partition: PartitionIndex,
-    batch: Bytes,
-    slot: Arc<BatchSlot>,
+    sealed: Sealed,
     error: Error,
 }
 
 impl FailedBatches {
-    /// Keeps `batch`. The number of batches forgotten in return.
-    pub(super) fn keep(
-        &mut self,
-        partition: PartitionIndex,
-        batch: Bytes,
-        slot: Arc<BatchSlot>,
-        error: Error,
-        bytes_max: usize,
-    ) -> usize {
-        self.bytes += batch.len();
-        self.batches.push_back(FailedBatch {
-            partition,
-            batch,
-            slot,
-            error,
-        });
+    /// Keeps a batch. The number of batches forgotten in return.
+    pub(super) fn keep(&mut self, sealed: Sealed, error: Error, bytes_max: usize) -> usize {
+        self.bytes += sealed.batch.len();
+        self.batches.push_back(FailedBatch { sealed, error });
         let mut forgotten = 0;
         while self.bytes > bytes_max && self.batches.len() > 1 {
             let oldest = self.batches.pop_front();
-            self.bytes -= oldest.map_or(0, |oldest| oldest.batch.len());
+            self.bytes -= oldest.map_or(0, |oldest| oldest.sealed.batch.len());
             forgotten += 1;
         }
         forgotten
@@ -82,13 +67,13 @@ impl FailedBatches {
     /// Every kept record whose sender was not told.
     pub(super) fn into_records(self) -> Vec<UndeliveredRecord> {
         let mut undelivered = Vec::new();
-        for failed in self.batches {
-            for (index, mut record) in (0..).zip(decode(&failed.batch)) {
-                if !failed.slot.was_reported(index) {
-                    record.partition = Some(failed.partition);
+        for FailedBatch { sealed, error } in self.batches {
+            for (index, mut record) in (0..).zip(decode(&sealed.batch)) {
+                if !sealed.slot.was_reported(index) {
+                    record.partition = Some(sealed.partition);
                     undelivered.push(UndeliveredRecord {
                         record,
-                        error: failed.error.clone(),
+                        error: error.clone(),
                     });
                 }
             }

@@ -34,7 +34,9 @@ impl Client {
         }
         let mut tries = Tries::new(self, timeout);
         while !wanted.is_empty() {
-            let Err(error) = self.list_once(topic, &mut wanted, &mut found, tries.left()).await
+            let Err(error) = self
+                .list_once(topic, &mut wanted, &mut found, tries.left())
+                .await
             else {
                 continue;
             };
@@ -76,7 +78,9 @@ impl Client {
         }
         for (addr, parts) in by_addr {
             let ask = |call: Call| async move {
-                call.api.list_offsets(call.context, ListOffsets { parts }).await
+                call.api
+                    .list_offsets(call.context, ListOffsets { parts })
+                    .await
             };
             let timeout = timeout.min(ATTEMPT_TIMEOUT);
             match self.core.control.ask(&addr, timeout, false, ask).await {

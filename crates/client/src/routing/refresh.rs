@@ -43,7 +43,8 @@ impl Client {
             if let Some(addr) = next {
                 let request = request.clone();
                 asked.push(async move {
-                    let ask = |call: Call| async move { call.api.topics(call.context, request).await };
+                    let ask =
+                        |call: Call| async move { call.api.topics(call.context, request).await };
                     let outcome = self.core.control.ask(&addr, timeout, false, ask).await;
                     (addr, outcome)
                 });
@@ -101,9 +102,12 @@ impl Client {
                     }
                     Error::from(Cause::Answer)
                 }
-                Ok(_) => {
+                Ok(answer) => {
                     let missing = Error::code_error(ErrorCode::UnknownTopicOrPartition);
-                    if self.core.env.clock.now() >= news_due {
+                    let layouts = &self.core.layouts;
+                    let is_stale = layouts.is_stale(topic, answer.metadata_version);
+                    if !is_stale && self.core.env.clock.now() >= news_due {
+                        layouts.forget(topic);
                         return Err(missing.in_topic(topic));
                     }
                     self.core.prefer_another();
@@ -112,7 +116,10 @@ impl Client {
                 Err(error) if super::is_final(&error) => return Err(error.in_topic(topic)),
                 Err(error) => error,
             };
-            tries.pause(error).await.map_err(|error| error.in_topic(topic))?;
+            tries
+                .pause(error)
+                .await
+                .map_err(|error| error.in_topic(topic))?;
         }
     }
 }

@@ -35,7 +35,8 @@ impl<'a> Tries<'a> {
 
     /// Time left.
     pub(crate) fn left(&self) -> Duration {
-        self.deadline.saturating_sub(self.client.core.env.clock.now())
+        self.deadline
+            .saturating_sub(self.client.core.env.clock.now())
     }
 
     /// Waits before the next attempt; fails, saying why, when there is no time for one.
