@@ -356,10 +356,7 @@ fn impossible_topics_are_refused() {
     create(&mut state, 1, 1).unwrap();
     let before = state.clone();
     let name = TopicName::new("topic-1").unwrap();
-    assert_eq!(
-        create(&mut state, 1, 1),
-        Err(Refusal::TopicExists { name: name.clone() })
-    );
+    assert_eq!(create(&mut state, 1, 1), Err(Refusal::TopicExists { name }));
     let again = NewTopic {
         if_not_exists: true,
         topic_id: topic_id(7),

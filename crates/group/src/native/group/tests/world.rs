@@ -366,7 +366,8 @@ impl World {
 
     /// Everybody behaves; soon every partition has one owner that holds it, and nobody else.
     pub(super) fn settle(&mut self) {
-        for _ in 0..150 {
+        let mut behaving = 0;
+        for round in 0..150 {
             self.act(Act::Pass(300));
             while self.sent.is_some() {
                 self.arrive(true, true);
@@ -375,6 +376,16 @@ impl World {
                 self.heartbeat(client, false);
                 self.commit(client);
             }
+            let members = self
+                .clients
+                .iter()
+                .filter(|client| client.is_member)
+                .count();
+            assert!(
+                round == 0 || members == behaving,
+                "a member that behaves was thrown out"
+            );
+            behaving = members;
         }
         let members: BTreeSet<_> = (0..self.clients.len())
             .filter(|&client| self.clients[client].is_member)
