@@ -13,6 +13,8 @@ use tarpc::client::{self, RpcError};
 use tarpc::{RequestName, ServerError, context};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::TTL_MAX;
+
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -78,7 +80,7 @@ const DEADLINE_SLACK: Duration = Duration::from_secs(5);
 /// What `context::current` grants outside of a handler.
 const CONTEXT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// A context that expires `ttl` from now.
+/// A context that expires `ttl` from now; `ttl` is a few minutes at most.
 pub(crate) fn context(ttl: Duration) -> context::Context {
     let mut context = context::current();
     context.deadline = context.deadline - CONTEXT_DEFAULT + ttl;
@@ -111,11 +113,11 @@ impl<Req, Resp> CallStub<Req, Resp> {
         self.pulse.stop.cancel();
     }
 
-    /// The same connection with another timeout.
+    /// The same connection with another timeout, at most two minutes: no server works longer.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            timeout,
+            timeout: timeout.min(TTL_MAX),
             ..self.clone()
         }
     }

@@ -51,8 +51,9 @@ impl ClientConnection {
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        let calls = ClientCalls::from(self.stub.with_timeout(timeout));
-        Ok(method(calls, crate::call::context(timeout)).await?)
+        let stub = self.stub.with_timeout(timeout);
+        let context = crate::call::context(stub.timeout());
+        Ok(method(ClientCalls::from(stub), context).await?)
     }
 
     /// Whether the connection is gone.

@@ -90,6 +90,7 @@ where
     let driver = async move {
         let _closed = pulse.closed.clone().drop_guard();
         tokio::select! {
+            biased;
             () = pulse.stop.cancelled() => {}
             ended = client.dispatch => {
                 if let Err(error) = ended {

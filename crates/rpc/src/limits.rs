@@ -8,8 +8,8 @@ use crate::Channel;
 
 /// Time for a peer to say who it is, and for a node to answer.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for a connection to be made, handshake not included.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a connection to be made, handshake not included: one SYN and its first repeat.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Longest that a request may ask a server to work on it.
 pub(crate) const TTL_MAX: Duration = Duration::from_secs(120);
 /// Bytes read from a socket at once, and written bytes that may wait before more are encoded.

@@ -99,6 +99,7 @@ impl Line {
         stop: &CancellationToken,
     ) {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = self.keep_on(env, me, target) => {}
         }
@@ -124,6 +125,7 @@ impl Line {
             }
             let pause = env.rng.jitter(backoff / 2, backoff / 2);
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => backoff = (backoff * 2).min(BACKOFF_MAX),
                 () = self.redial.notified() => backoff = BACKOFF_FIRST,
             }

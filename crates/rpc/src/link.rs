@@ -244,9 +244,10 @@ where
 {
     let stub = within(timeout, line.ready())
         .await
-        .unwrap_or(Err(LinkError::Down))?;
-    let calls = PeerCalls::from(stub.with_timeout(timeout));
-    let answered = method(calls, crate::call::context(timeout)).await;
+        .unwrap_or(Err(LinkError::Down))?
+        .with_timeout(timeout);
+    let context = crate::call::context(stub.timeout());
+    let answered = method(PeerCalls::from(stub), context).await;
     answered.map_err(|error| CallError::from(error).into())
 }
 

@@ -62,6 +62,7 @@ impl Pump {
     /// Pumps until `stop` is cancelled or the link is dropped; then everything has failed.
     pub(crate) async fn run(mut self, stop: &CancellationToken) {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = self.pump() => {}
         }

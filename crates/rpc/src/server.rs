@@ -55,6 +55,7 @@ where
         Hello::Peer { .. } => Err(Refusal::WrongListener),
     };
     tokio::select! {
+        biased;
         () = stop.cancelled() => return Ok(()),
         accepted = handshake::accept(&mut stream, me, judge) => accepted?,
     }
@@ -101,6 +102,7 @@ where
         Hello::Client { .. } => Err(Refusal::WrongListener),
     };
     let (identity, channel) = tokio::select! {
+        biased;
         () = stop.cancelled() => return Ok(()),
         accepted = handshake::accept(&mut stream, me, judge) => accepted?,
     };

@@ -63,6 +63,7 @@ where
     /// handler runs any more.
     pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<(), FrameError> {
         let outcome = tokio::select! {
+            biased;
             () = stop.cancelled() => Ok(()),
             outcome = self.serve() => outcome,
         };

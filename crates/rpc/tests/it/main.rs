@@ -4,4 +4,5 @@
 mod clients;
 mod hostile;
 mod links;
+mod streams;
 mod support;
