@@ -1,7 +1,7 @@
 //! The requests a server connection works on.
 //!
-//! Handlers start in arrival order: each is polled once before the next request is read, and
-//! becomes a task only if that did not finish it. Invariant: a request counts against the bounds
+//! Handlers start in arrival order: each is made and polled once, in the connection's own task,
+//! before the next request is read, and becomes a task only if that did not finish it. Invariant: a request counts against the bounds
 //! from its admission until its handler has ended or is dropped, whatever ended it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -57,8 +57,9 @@ impl<Resp: Send + 'static> InFlight<Resp> {
 
     /// Whether another request may be read.
     pub(crate) fn has_room(&self) -> bool {
-        self.running.len() < self.limits.requests_in_flight
-            && self.bytes < self.limits.bytes_in_flight
+        let below = self.running.len() < self.limits.requests_in_flight
+            && self.bytes < self.limits.bytes_in_flight;
+        below || self.running.is_empty()
     }
 
     /// Starts the handler of a request; the reply comes now or from `finished`.
@@ -135,7 +136,7 @@ async fn bounded<Resp>(
 ) -> Option<Result<Resp, ServerError>> {
     let guarded = AssertUnwindSafe(work).catch_unwind();
     let ended = timeout(ttl, guarded).await.ok()?;
-    Some(ended.unwrap_or_else(|_| Err(server_error("handler panicked"))))
+    Some(ended.unwrap_or_else(|_| Err(panic_error())))
 }
 
 fn reply<Resp>(request_id: u64, message: Result<Resp, ServerError>) -> Response<Resp> {
@@ -145,6 +146,11 @@ fn reply<Resp>(request_id: u64, message: Result<Resp, ServerError>) -> Response<
     }
 }
 
-fn server_error(detail: &str) -> ServerError {
-    ServerError::new(io::ErrorKind::Other, detail.to_owned())
+/// The answer to a request whose handler could not even be made.
+pub(crate) fn panicked<Resp>(request_id: u64) -> Response<Resp> {
+    reply(request_id, Err(panic_error()))
+}
+
+fn panic_error() -> ServerError {
+    ServerError::new(io::ErrorKind::Other, "handler panicked".to_owned())
 }

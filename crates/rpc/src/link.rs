@@ -143,7 +143,9 @@ impl PeerLink {
         }
     }
 
-    /// Queues an append; it is in order behind earlier ones when this returns.
+    /// Queues an append, in order behind all earlier ones of this link when this returns. Many
+    /// share a call and its fate: the receiver must not let one group hold up the others long.
+    /// While the link is down this fails at once; the caller paces its retries.
     pub fn append(
         &self,
         request: AppendEntries,

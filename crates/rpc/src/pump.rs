@@ -74,7 +74,7 @@ impl Pump {
         let mut calls = FuturesUnordered::new();
         let timeout = self.limits.append_timeout;
         loop {
-            let may_send = calls.len() < self.limits.append_calls;
+            let may_send = calls.len() < self.limits.append_calls.max(1);
             tokio::select! {
                 // Polling the calls first also starts them in order.
                 biased;
@@ -107,7 +107,7 @@ impl Pump {
             size_bytes += queued.size_bytes;
             requests.push(queued.request);
             waiters.push(queued.waiter);
-            if requests.len() == self.limits.call_appends {
+            if requests.len() >= self.limits.call_appends {
                 break;
             }
         }

@@ -64,7 +64,9 @@ where
 }
 
 /// Serves another node on one channel until it goes or `stop` is cancelled. `verify` judges what
-/// the handshake cannot: whether this disk is the node's. Handlers start as for clients.
+/// the handshake cannot: whether this disk is the node's. The handler is called, and its future
+/// polled once, in arrival order; with `PeerLink::append` this makes appends FIFO from queueing
+/// at one node to the handler at the other, as long as one connection lasts.
 ///
 /// # Errors
 /// The handshake failed, the connection broke, or the peer sent garbage.

@@ -5,6 +5,7 @@
 //! reading; so memory is bounded and TCP pushes back on whoever sends too fast.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use floe_env::Stream;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codec::{Incoming, ReplyWriter, RequestReader};
 use crate::frame::FrameError;
-use crate::in_flight::InFlight;
+use crate::in_flight::{self, InFlight};
 use crate::limits::BUFFER_BYTES;
 use crate::{Context, ServerLimits};
 
@@ -99,8 +100,13 @@ where
         match incoming {
             Incoming::Cancel { id } => self.in_flight.cancel(id),
             Incoming::Request { admitted, message } => {
-                let work = (self.handler)(crate::call::context(admitted.ttl), message);
-                if let Some(reply) = self.in_flight.start(admitted, work).await? {
+                let context = crate::call::context(admitted.ttl);
+                let making = AssertUnwindSafe(|| (self.handler)(context, message));
+                let reply = match catch_unwind(making) {
+                    Ok(work) => self.in_flight.start(admitted, work).await?,
+                    Err(_) => Some(in_flight::panicked(admitted.id)),
+                };
+                if let Some(reply) = reply {
                     self.answer(reply)?;
                 }
             }

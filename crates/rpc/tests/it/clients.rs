@@ -89,10 +89,36 @@ async fn a_panic_in_a_handler_fails_its_call_only() {
         })
         .await;
     assert!(matches!(failed, Err(CallError::Server(_))));
-    // "no" is no number: this one panics after its first wait would begin, inside the task.
+    // "no" is no number.
     let failed = connection
         .call(PATIENCE, |api, context| async move {
             api.delete_topic(context, topic("no")).await
+        })
+        .await;
+    assert!(matches!(failed, Err(CallError::Server(_))));
+    assert!(stats(&connection).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_before_or_after_the_first_wait_fails_its_call_only() {
+    let node = client_node(ServerLimits::default(), |context, request| {
+        assert!(!matches!(request, ClientApiRequest::DescribeCluster {}));
+        async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            answer(context, request).await
+        }
+    })
+    .await;
+    let connection = connected(&node).await;
+    let failed = connection
+        .call(PATIENCE, |api, context| async move {
+            api.describe_cluster(context).await
+        })
+        .await;
+    assert!(matches!(failed, Err(CallError::Server(_))));
+    let failed = connection
+        .call(PATIENCE, |api, context| async move {
+            api.list_groups(context).await
         })
         .await;
     assert!(matches!(failed, Err(CallError::Server(_))));
