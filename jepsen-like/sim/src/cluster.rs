@@ -1,0 +1,205 @@
+//! The nodes of the simulated cluster: each with a disk that outlives it.
+//!
+//! A [`Seat`] is a machine. Its process starts, serves, fails or is stopped; what remains
+//! between two lives is the disk, the address and the skew of its clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_broker::{Broker, NodeConfig, NodeStatus, Seed, start_node};
+use floe_env::{CrashPlan, Env, Rng, SimClock, SimVfs, Spawn};
+use floe_journal::JournalConfig;
+use floe_model::NodeId;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::book::{Book, now};
+use crate::net::{Links, SimNet};
+
+/// Wall time at the start of every simulation.
+const EPOCH_MS: i64 = 1_800_000_000_000;
+/// Average virtual time of one I/O step.
+const IO_LATENCY: Duration = Duration::from_micros(400);
+const DISK_BYTES: u64 = 256 << 20;
+/// How long a node may take to stop when asked.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+const CLIENT_PORT: u16 = 9192;
+const PEER_PORT: u16 = 9292;
+
+/// One machine with its node. Clones are the same machine.
+#[derive(Clone)]
+pub struct Seat {
+    node_id: u32,
+    nodes: u32,
+    vfs: SimVfs,
+    rng: Rng,
+    links: Links,
+    book: Book,
+    life: Arc<Mutex<Life>>,
+    stop: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Life {
+    broker: Option<Broker>,
+    clock: Option<Arc<SimClock>>,
+    skew_ms: i64,
+    /// How often the process was started.
+    starts: u32,
+}
+
+/// The host name of a node.
+pub fn node_name(node: u32) -> String {
+    format!("node-{node}")
+}
+
+/// The host name of a client.
+pub fn client_name(client: u32) -> String {
+    format!("client-{client}")
+}
+
+/// Where clients find the cluster.
+pub fn client_seeds(nodes: u32) -> String {
+    let addrs: Vec<String> =
+        (1..=nodes).map(|node| format!("{}:{CLIENT_PORT}", node_name(node))).collect();
+    addrs.join(",")
+}
+
+/// The environment of a client host.
+pub fn client_env(host: &str, rng: &Rng, links: &Links) -> Env {
+    Env {
+        net: Arc::new(SimNet::new(host, links.clone())),
+        // Clients have no files.
+        vfs: Arc::new(SimVfs::new(rng.fork(), 0)),
+        clock: Arc::new(SimClock::new(wall_now_ms())),
+        rng: rng.fork(),
+        spawn: Spawn::sim(rng.fork(), IO_LATENCY),
+    }
+}
+
+impl Seat {
+    /// A machine with an empty disk.
+    pub fn new(node_id: u32, nodes: u32, rng: &Rng, links: &Links, book: &Book) -> Self {
+        Self {
+            node_id,
+            nodes,
+            vfs: SimVfs::new(rng.fork(), DISK_BYTES),
+            rng: rng.fork(),
+            links: links.clone(),
+            book: book.clone(),
+            life: Arc::default(),
+            stop: Arc::default(),
+        }
+    }
+
+    /// The host name.
+    pub fn name(&self) -> String {
+        node_name(self.node_id)
+    }
+
+    /// One life of the process, until it fails, is stopped, or the machine is crashed.
+    pub async fn live(self) {
+        let env = self.env();
+        self.life.lock().starts += 1;
+        let node = match start_node(self.config(), env).await {
+            Ok(node) => node,
+            Err(error) => {
+                self.book.trouble(format!("{} did not start: {error}", self.name()));
+                return;
+            }
+        };
+        self.life.lock().broker = Some(node.broker());
+        let failure = tokio::select! {
+            biased;
+            failure = node.failed() => Some(failure),
+            () = self.stop.notified() => None,
+        };
+        if let Some(failure) = &failure {
+            // The nemesis breaks no disks and mixes up no clusters.
+            self.book.trouble(format!("{} failed: {failure}", self.name()));
+        }
+        if let Err(error) = node.shutdown(STOP_LIMIT).await {
+            tracing::warn!(node = self.node_id, %error, "not stopped cleanly");
+        }
+        self.life.lock().broker = None;
+    }
+
+    /// Asks the process to stop.
+    pub fn ask_to_stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// What a crash does to the disk; the process must be dropped after it, so that nothing it
+    /// does while it is dropped reaches the disk.
+    pub fn crash_disk(&self, plan: CrashPlan) {
+        self.vfs.crash(plan);
+        self.life.lock().broker = None;
+    }
+
+    /// Puts the wall clock off by this much.
+    pub fn set_skew_ms(&self, skew_ms: i64) {
+        let mut life = self.life.lock();
+        life.skew_ms = skew_ms;
+        if let Some(clock) = &life.clock {
+            clock.set_skew_ms(skew_ms);
+        }
+    }
+
+    /// How the node sees itself; none while it does not run.
+    pub fn status(&self) -> Option<NodeStatus> {
+        let broker = self.life.lock().broker.clone()?;
+        Some(broker.status())
+    }
+
+    /// How often the process was started.
+    pub fn starts(&self) -> u32 {
+        self.life.lock().starts
+    }
+
+    fn env(&self) -> Env {
+        let clock = Arc::new(SimClock::new(wall_now_ms()));
+        let mut life = self.life.lock();
+        clock.set_skew_ms(life.skew_ms);
+        life.clock = Some(Arc::clone(&clock));
+        Env {
+            net: Arc::new(SimNet::new(self.name(), self.links.clone())),
+            vfs: Arc::new(self.vfs.clone()),
+            clock,
+            rng: self.rng.fork(),
+            spawn: Spawn::sim(self.rng.fork(), IO_LATENCY),
+        }
+    }
+
+    /// Small files, so that rolls, checkpoints and recycling happen within seconds.
+    fn config(&self) -> NodeConfig {
+        let data_dir = PathBuf::from("/data");
+        let node_id = |node: u32| NodeId(node.try_into().expect("a handful of nodes"));
+        let mut config = NodeConfig::single(node_id(self.node_id), data_dir.clone());
+        config.client_listen = format!("0.0.0.0:{CLIENT_PORT}");
+        config.client_advertised = Some(format!("{}:{CLIENT_PORT}", self.name()));
+        config.peer_listen = format!("0.0.0.0:{PEER_PORT}");
+        config.peer_advertised = Some(format!("{}:{PEER_PORT}", self.name()));
+        let seed = |node| Seed {
+            node_id: node_id(node),
+            peer_addr: format!("{}:{PEER_PORT}", node_name(node)),
+        };
+        config.seeds = (1..=self.nodes).map(seed).collect();
+        config.journal = JournalConfig {
+            journal_bytes: 4 << 20,
+            journal_segment_bytes: 512 << 10,
+            partition_segment_bytes: 128 << 10,
+            tail_bytes: 4 << 20,
+            uncommitted_group_bytes: 1 << 20,
+            disk_reserve_bytes: 1 << 20,
+            checkpoint_interval_ms: 2_000,
+            ..JournalConfig::new(data_dir)
+        };
+        config
+    }
+}
+
+fn wall_now_ms() -> i64 {
+    EPOCH_MS + i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
+}

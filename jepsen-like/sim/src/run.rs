@@ -1,0 +1,216 @@
+//! One run: a cluster forms, works, breaks, heals and is read to the end.
+//!
+//! Phases: setup, faults, converge (everything healed; every partition must acknowledge again
+//! in bounded time), stop, perhaps a power cut of everything, drain.
+
+use std::time::Duration;
+
+use floe_env::{Env, Rng};
+use floe_jepsen::{Header, Plan, SCHEMA};
+use turmoil::{Builder, Sim};
+
+use crate::book::Book;
+use crate::cluster::{Seat, client_env, client_name, client_seeds};
+use crate::nemesis::Nemesis;
+use crate::net::Links;
+use crate::oracle::Oracle;
+use crate::plan::{Fault, NemesisPlan};
+use crate::signals::{Phase, Signals};
+use crate::verdict::Verdict;
+use crate::workload::{Workload, client_host, drain, make_topic};
+
+const NODES: u32 = 3;
+const CLIENTS: u32 = 3;
+const PARTITIONS: u32 = 4;
+
+/// Limits of virtual time; to miss one is a liveness failure.
+const SETUP_LIMIT: Duration = Duration::from_secs(30);
+const CONVERGE_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long the power is off before the final reading.
+const DARK: Duration = Duration::from_secs(1);
+/// Between two looks of the oracle.
+const ORACLE_PERIOD_STEPS: u64 = 10;
+
+/// Everything that decides a run.
+pub struct Run {
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// What breaks.
+    pub plan: NemesisPlan,
+}
+
+impl Run {
+    /// A run whose plan follows from the seed.
+    pub fn from_seed(seed: u64, length: Duration) -> Self {
+        let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let rng = Rng::from_seed(seed).fork();
+        let plan = NemesisPlan::from_seed(&rng, length_ms, NODES, CLIENTS);
+        Self { seed, plan }
+    }
+
+    /// Runs to the end and judges.
+    ///
+    /// # Errors
+    /// A panic in a node, or a history that does not fit its own format.
+    pub fn execute(&self) -> Result<Verdict, Box<dyn std::error::Error>> {
+        let book = Book::open(&self.header())?;
+        let rng = Rng::from_seed(self.seed);
+        let mut sim = self.builder(&rng).build();
+        let mut stage = Stage::set(&mut sim, &rng, &book);
+        stage.play(&mut sim, &self.plan)?;
+        Verdict::of(self.seed, &book, stage.nemesis.landed())
+    }
+
+    fn header(&self) -> Header {
+        let fault = |timed| serde_json::to_string(timed).expect("a fault is plain data");
+        let planned = u64::try_from(self.plan.faults.len()).unwrap_or(u64::MAX);
+        Header {
+            schema: SCHEMA,
+            seed: self.seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: Plan {
+                workload: "append-and-read".to_owned(),
+                nemesis: self.plan.faults.iter().map(fault).collect(),
+                faults_min: planned / 3,
+                dense_offsets: true,
+            },
+        }
+    }
+
+    fn builder(&self, rng: &Rng) -> Builder {
+        let mut builder = Builder::new();
+        let max_latency = Duration::from_millis(1 + rng.below(8));
+        builder
+            .rng_seed(self.seed)
+            // The phases have limits of their own.
+            .simulation_duration(Duration::from_secs(100_000))
+            .tick_duration(Duration::from_millis(1))
+            .min_message_latency(Duration::from_micros(200))
+            .max_message_latency(max_latency)
+            // Segments in flight of a connection, and connections that wait for a listener.
+            .tcp_capacity(1024)
+            .epoch(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+            .enable_random_order();
+        builder
+    }
+}
+
+/// The simulation with its actors in place.
+struct Stage {
+    seats: Vec<Seat>,
+    signals: Signals,
+    nemesis: Nemesis,
+    oracle: Oracle,
+    book: Book,
+    steps: u64,
+}
+
+impl Stage {
+    fn set(sim: &mut Sim<'_>, rng: &Rng, book: &Book) -> Self {
+        let links = Links::default();
+        let signals = Signals::new();
+        let seats: Vec<Seat> =
+            (1..=NODES).map(|node| Seat::new(node, NODES, &rng.fork(), &links, book)).collect();
+        for seat in &seats {
+            let name = seat.name();
+            let seat = seat.clone();
+            sim.host(name, move || {
+                let seat = seat.clone();
+                async move {
+                    seat.live().await;
+                    Ok(())
+                }
+            });
+        }
+        let workload = Workload {
+            book: book.clone(),
+            signals: signals.clone(),
+            seeds: client_seeds(NODES),
+            partitions: PARTITIONS,
+        };
+        for client in 1..=CLIENTS {
+            let (name, workload) = (client_name(client), workload.clone());
+            let (host, rng, links) = (name.clone(), rng.fork(), links.clone());
+            sim.client(name, async move {
+                client_host(workload, client_env(&host, &rng, &links)).await;
+                Ok(())
+            });
+        }
+        let (rng, director_links) = (rng.fork(), links.clone());
+        sim.client("director", async move {
+            let env: Env = client_env("director", &rng, &director_links);
+            make_topic(&workload, &env, NODES).await;
+            workload.signals.until(Phase::Drain).await;
+            if !drain(&workload, &env, DRAIN_LIMIT).await {
+                workload.book.trouble("the final reading did not come to the end".to_owned());
+            }
+            Ok(())
+        });
+        let nemesis = Nemesis::new(seats.clone(), CLIENTS, links, book.clone());
+        Self {
+            seats,
+            signals,
+            nemesis,
+            oracle: Oracle::default(),
+            book: book.clone(),
+            steps: 0,
+        }
+    }
+
+    fn play(&mut self, sim: &mut Sim<'_>, plan: &NemesisPlan) -> turmoil::Result {
+        let signals = self.signals.clone();
+        if !self.until(sim, SETUP_LIMIT, |_, _| signals.is_topic_ready())? {
+            self.book.trouble("the topic could not be made".to_owned());
+            return Ok(());
+        }
+        self.signals.enter(Phase::Faults);
+        self.nemesis.begin(plan, sim.elapsed());
+        self.until(sim, Duration::from_millis(plan.length_ms), |_, _| false)?;
+
+        self.nemesis.heal(sim);
+        self.signals.enter(Phase::Converge);
+        let all = PARTITIONS as usize;
+        if !self.until(sim, CONVERGE_LIMIT, |_, _| signals.converged() == all)? {
+            self.book.trouble(format!(
+                "only {} of {all} partitions could be written {} s after all was healed",
+                signals.converged(),
+                CONVERGE_LIMIT.as_secs(),
+            ));
+        }
+        self.signals.enter(Phase::Stop);
+        if !self.until(sim, STOP_LIMIT, |_, _| signals.finished() == CLIENTS)? {
+            self.book.trouble("a client did not stop".to_owned());
+        }
+        if plan.final_power_cut {
+            self.nemesis.inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
+            self.until(sim, DARK * 2, |_, _| false)?;
+        }
+        self.signals.enter(Phase::Drain);
+        self.until(sim, DRAIN_LIMIT * 2, |_, is_finished| is_finished)?;
+        Ok(())
+    }
+
+    /// Steps until `is_done` says so; `false` after `limit`.
+    fn until(
+        &mut self,
+        sim: &mut Sim<'_>,
+        limit: Duration,
+        is_done: impl Fn(&Self, bool) -> bool,
+    ) -> Result<bool, Box<dyn std::error::Error>> {
+        let end = sim.elapsed() + limit;
+        while sim.elapsed() < end {
+            self.nemesis.step(sim);
+            let is_finished = sim.step()?;
+            self.steps += 1;
+            if self.steps % ORACLE_PERIOD_STEPS == 0 {
+                self.oracle.look(&self.seats, &self.book);
+            }
+            if is_done(self, is_finished) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
