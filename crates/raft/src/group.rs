@@ -9,8 +9,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::{GroupLog, StoreStatus};
-use floe_model::{LeaderEpoch, LogId, NodeId, RaftGroupId, ReplicaId, limits};
+use floe_journal::{AppendError, GroupLog, StoreStatus};
+use floe_model::{LeaderEpoch, LogId, NodeId, Offset, RaftGroupId, ReplicaId, limits};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use openraft::ReadPolicy;
@@ -124,11 +124,11 @@ impl RaftGroup {
                 _ => not_leader(&self.replica, None),
             });
         }
-        self.check_store()?;
         let size_bytes = proposal.size_bytes();
         if size_bytes > limits::ENTRY_BYTES_MAX {
             return Err(ProposeError::TooLarge { size_bytes });
         }
+        self.check_store(size_bytes)?;
         let share = [
             reserve(
                 &self.replica.budget,
@@ -165,13 +165,25 @@ impl RaftGroup {
         }
     }
 
-    fn check_store(&self) -> Result<(), ProposeError> {
-        match &*self.core.store_status.borrow() {
-            StoreStatus::Healthy => Ok(()),
-            StoreStatus::Full { disk: true, .. } => Err(ProposeError::DiskFull),
-            StoreStatus::Full { disk: false, .. } => Err(ProposeError::Busy),
-            StoreStatus::Poisoned { .. } => Err(ProposeError::StorageFailed),
-        }
+    fn check_store(&self, size_bytes: usize) -> Result<(), ProposeError> {
+        let admitted = self.replica.log.admit(size_bytes as u64);
+        admitted.map_err(|error| match error {
+            AppendError::Full => match &*self.core.store_status.borrow() {
+                StoreStatus::Full { disk: true, .. } => ProposeError::DiskFull,
+                StoreStatus::Full { disk: false, .. }
+                | StoreStatus::Healthy
+                | StoreStatus::Poisoned { .. } => ProposeError::Busy,
+            },
+            AppendError::TooLarge { .. } => ProposeError::TooLarge { size_bytes },
+            AppendError::Closed | AppendError::Deleted => ProposeError::ShuttingDown,
+            AppendError::Poisoned(_)
+            | AppendError::Damaged(_)
+            | AppendError::Gap { .. }
+            | AppendError::OffsetMismatch { .. }
+            | AppendError::Term { .. }
+            | AppendError::Applied { .. }
+            | AppendError::NotCovered { .. } => ProposeError::StorageFailed,
+        })
     }
 
     /// Returns when the state applied here includes everything acknowledged before the call. A
@@ -229,8 +241,12 @@ impl RaftGroup {
                     .leader
                     .is_some_and(|leader| leader != self.core.config.node_id)
         });
-        match tokio::time::timeout(TRANSFER_TIMEOUT, taken).await {
-            Ok(Ok(_)) => Ok(()),
+        // The reading must not live on over the next await.
+        let taken = tokio::time::timeout(TRANSFER_TIMEOUT, taken)
+            .await
+            .map(|taken| taken.map(|_| ()));
+        match taken {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ChangeError::ShuttingDown),
             Err(_) => {
                 // Openraft refuses writes while it transfers and never gives up: a new term ends it.
@@ -368,14 +384,18 @@ impl RaftGroup {
 
     // -- retention
 
-    /// Lets the log start at the entry after `start`, which the journal named as a segment
-    /// boundary with a state. Openraft takes it as a snapshot and purges the log up to it.
+    /// Drops the records before `before` from this disk, as far as whole segments hold them.
+    /// Returns whether there were any. A committed trim must allow it: nothing here checks that.
     ///
     /// # Errors
     /// The group is closing.
-    pub async fn purge_to_log_start(&self) -> Result<(), ChangeError> {
+    pub async fn trim(&self, before: Offset) -> Result<bool, ChangeError> {
+        if self.replica.log.advance_log_start(before).is_none() {
+            return Ok(false);
+        }
+        // The state at the new start is the snapshot; openraft purges the log up to it.
         let asked = self.replica.raft.trigger().snapshot().await;
-        asked.map_err(|_| ChangeError::ShuttingDown)
+        asked.map(|()| true).map_err(|_| ChangeError::ShuttingDown)
     }
 }
 

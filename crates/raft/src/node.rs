@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_env::{Connection, Env, Listener};
-use floe_journal::{Journal, StoreError, StoreStatus};
+use floe_journal::{Journal, StoreError};
 use floe_model::{ClusterId, NodeId, RaftGroupId};
 use floe_rpc::{
     Channel, ClusterReply, ClusterRequest, Failure, LinkError, PeerIdentity, PeerTarget, Refusal,
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use self::core::NodeCore;
 use self::service::PeerService;
+use crate::binding::layout;
 use crate::links::Links;
 use crate::{
     CallError, GroupSpec, NodeHealth, OpenGroupError, PeerAddr, RaftConfig, RaftGroup, RoleState,
@@ -139,6 +140,21 @@ impl RaftNode {
     pub fn group(&self, group: RaftGroupId) -> Option<RaftGroup> {
         let replica = self.core.replica(group)?;
         Some(RaftGroup::new(self.core.clone(), replica))
+    }
+
+    /// What this disk's replica of a group was first opened as. For the groups that a node must
+    /// open before it can read any metadata.
+    #[must_use]
+    pub fn stored_spec(&self, group: RaftGroupId) -> Option<GroupSpec> {
+        let log = self.core.journal.group(group)?;
+        let meta = layout::decode_meta(&log.meta()).ok()?;
+        Some(GroupSpec {
+            group,
+            kind: log.kind(),
+            timers: meta.timers,
+            replica_id: meta.replica_id,
+            founders: meta.founders,
+        })
     }
 
     /// Stops the replica of a group; its log stays on disk.
@@ -267,11 +283,6 @@ impl RaftNode {
 }
 
 impl NodeCore {
-    /// Whether the store takes no data at the moment.
-    pub(crate) fn store_is_full(&self) -> bool {
-        matches!(*self.store_status.borrow(), StoreStatus::Full { .. })
-    }
-
     /// Whether a peer may connect: its disk must be the one on record.
     fn admit(&self, peer: &PeerIdentity) -> Result<(), Refusal> {
         let node_id = peer.node_id;

@@ -6,7 +6,7 @@
 //! | membership | version 1, config count u8, per config: count u16 and replicas u64; home count u16, per home: replica u64, node u32, disk \[16\] |
 //! | log id, optional | u8 0, or u8 1, term u64, index u64 |
 //! | state | version 1, log id of the membership (optional), membership length u32 and bytes, next offset i64, the state machine's bytes |
-//! | group meta | version 1, replica u64 |
+//! | group meta | version 1, replica u64, timers u8, founder count u16, per founder: a home |
 //!
 //! Checksums are the container's business: journal frames, entries and state files have them.
 
@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::{Buf, Bytes};
 use floe_model::{LogId, LogIndex, NodeId, NodeUuid, Offset, ReplicaId, Term};
 use openraft::vote::RaftLeaderId as _;
+
+use crate::Voter;
 
 use super::types::{Home, RaftMembership, RaftVote, StoredMembership, from_raft, to_raft};
 
@@ -83,9 +85,7 @@ pub(crate) fn encode_membership(membership: &RaftMembership) -> Bytes {
     let homes: Vec<_> = membership.nodes().collect();
     out.extend_from_slice(&count16(homes.len()).to_le_bytes());
     for (replica, home) in homes {
-        out.extend_from_slice(&replica.to_le_bytes());
-        out.extend_from_slice(&home.node_id.0.to_le_bytes());
-        out.extend_from_slice(&home.node_uuid.0);
+        put_home(&mut out, *replica, home.node_id, home.node_uuid);
     }
     out.into()
 }
@@ -108,11 +108,7 @@ pub(crate) fn decode_membership(mut bytes: &[u8]) -> Result<RaftMembership, Layo
     }
     let mut homes = BTreeMap::new();
     for _ in 0..bytes.try_get_u16_le().map_err(|_| SHORT)? {
-        let replica = bytes.try_get_u64_le().map_err(|_| SHORT)?;
-        let node_id = NodeId(bytes.try_get_u32_le().map_err(|_| SHORT)?);
-        let mut uuid = [0; 16];
-        bytes.try_copy_to_slice(&mut uuid).map_err(|_| SHORT)?;
-        let node_uuid = NodeUuid(uuid);
+        let (replica, node_id, node_uuid) = get_home(&mut bytes).ok_or(SHORT)?;
         homes.insert(replica, Home { node_id, node_uuid });
     }
     if configs.is_empty() && homes.is_empty() {
@@ -173,19 +169,63 @@ pub(crate) fn decode_state(bytes: &Bytes) -> Result<GroupState, LayoutError> {
     })
 }
 
-/// What the journal keeps beside a group: which replica it is.
-pub(crate) fn encode_meta(replica: ReplicaId) -> Bytes {
+/// What the journal keeps beside a group: what this replica of it was opened as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupMeta {
+    pub(crate) replica_id: ReplicaId,
+    pub(crate) timers: bool,
+    pub(crate) founders: Vec<Voter>,
+}
+
+pub(crate) fn encode_meta(meta: &GroupMeta) -> Bytes {
     let mut out = vec![VERSION];
-    out.extend_from_slice(&replica.0.to_le_bytes());
+    out.extend_from_slice(&meta.replica_id.0.to_le_bytes());
+    out.push(u8::from(meta.timers));
+    out.extend_from_slice(&count16(meta.founders.len()).to_le_bytes());
+    for founder in &meta.founders {
+        put_home(
+            &mut out,
+            founder.replica_id.0,
+            founder.node_id,
+            founder.node_uuid,
+        );
+    }
     out.into()
 }
 
-pub(crate) fn decode_meta(mut bytes: &[u8]) -> Result<ReplicaId, LayoutError> {
+pub(crate) fn decode_meta(mut bytes: &[u8]) -> Result<GroupMeta, LayoutError> {
+    const SHORT: LayoutError = LayoutError::Short("group meta");
     version(&mut bytes, "group meta")?;
-    let replica = bytes.try_get_u64_le();
-    replica
-        .map(ReplicaId)
-        .map_err(|_| LayoutError::Short("group meta"))
+    let replica_id = ReplicaId(bytes.try_get_u64_le().map_err(|_| SHORT)?);
+    let timers = bytes.try_get_u8().map_err(|_| SHORT)? != 0;
+    let mut founders = Vec::new();
+    for _ in 0..bytes.try_get_u16_le().map_err(|_| SHORT)? {
+        let (replica, node_id, node_uuid) = get_home(&mut bytes).ok_or(SHORT)?;
+        founders.push(Voter {
+            replica_id: ReplicaId(replica),
+            node_id,
+            node_uuid,
+        });
+    }
+    Ok(GroupMeta {
+        replica_id,
+        timers,
+        founders,
+    })
+}
+
+fn put_home(out: &mut Vec<u8>, replica: u64, node_id: NodeId, node_uuid: NodeUuid) {
+    out.extend_from_slice(&replica.to_le_bytes());
+    out.extend_from_slice(&node_id.0.to_le_bytes());
+    out.extend_from_slice(&node_uuid.0);
+}
+
+fn get_home(bytes: &mut &[u8]) -> Option<(u64, NodeId, NodeUuid)> {
+    let replica = bytes.try_get_u64_le().ok()?;
+    let node_id = NodeId(bytes.try_get_u32_le().ok()?);
+    let mut uuid = [0; 16];
+    bytes.try_copy_to_slice(&mut uuid).ok()?;
+    Some((replica, node_id, NodeUuid(uuid)))
 }
 
 #[cfg(test)]
@@ -250,8 +290,17 @@ mod tests {
         }
         let vote = encode_vote(&RaftVote::new(1, 1));
         assert!((0..vote.len()).all(|len| decode_vote(&vote[..len]).is_err()));
-        let meta = encode_meta(ReplicaId(5));
-        assert_eq!(decode_meta(&meta), Ok(ReplicaId(5)));
+        let opened = GroupMeta {
+            replica_id: ReplicaId(5),
+            timers: true,
+            founders: vec![Voter {
+                replica_id: ReplicaId(5),
+                node_id: NodeId(1),
+                node_uuid: NodeUuid([7; 16]),
+            }],
+        };
+        let meta = encode_meta(&opened);
+        assert_eq!(decode_meta(&meta), Ok(opened));
         assert!((0..meta.len()).all(|len| decode_meta(&meta[..len]).is_err()));
     }
 

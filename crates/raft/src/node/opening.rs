@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use super::core::NodeCore;
 use super::snapshot_inbox::SnapshotInbox;
 use crate::binding::apply::{Applier, RestoreError};
-use crate::binding::layout;
+use crate::binding::layout::{self, GroupMeta};
 use crate::binding::log_store::LogStore;
 use crate::binding::network::GroupNetwork;
 use crate::binding::types::invalid_data;
@@ -65,19 +65,23 @@ impl NodeCore {
         let store = |source: StoreError| OpenGroupError::Store { group, source };
         let log = match self.journal.group(group) {
             Some(log) => {
-                let ours =
-                    layout::decode_meta(&log.meta()).map_err(|error| OpenGroupError::Log {
-                        group,
-                        source: invalid_data(error),
-                    })?;
-                if ours != spec.replica_id {
-                    let asked = spec.replica_id;
+                let meta = layout::decode_meta(&log.meta());
+                let meta = meta.map_err(|error| OpenGroupError::Log {
+                    group,
+                    source: invalid_data(error),
+                })?;
+                let (ours, asked) = (meta.replica_id, spec.replica_id);
+                if ours != asked {
                     return Err(OpenGroupError::OtherReplica { group, ours, asked });
                 }
                 log
             }
             None => {
-                let meta = layout::encode_meta(spec.replica_id);
+                let meta = layout::encode_meta(&GroupMeta {
+                    replica_id: spec.replica_id,
+                    timers: spec.timers,
+                    founders: spec.founders.clone(),
+                });
                 let created = self.journal.create_group(group, spec.kind, meta).await;
                 created.map_err(store)?
             }
@@ -109,7 +113,11 @@ impl NodeCore {
         };
         let config = self.openraft_config(spec.kind, spec.timers);
         let store = LogStore::new(log.clone());
-        let raft = Raft::new(spec.replica_id.0, config, network, store, applier).await;
+        let raft = Raft::new(spec.replica_id.0, config, network, store, applier);
+        // Everything that openraft spawns is spawned here and inherits the seed.
+        #[cfg(sim)]
+        let raft = crate::binding::types::Runtime::scope(self.env.rng.next_u64(), raft);
+        let raft = raft.await;
         let raft = raft.map_err(|error| OpenGroupError::Raft {
             group,
             reason: error.to_string().into(),

@@ -83,9 +83,6 @@ impl PeerService {
         if replica.signals.is_damaged() {
             return Begun::Refused(AppendOutcome::Damaged);
         }
-        if !request.entries.is_empty() && self.core.store_is_full() {
-            return Begun::Refused(AppendOutcome::Busy);
-        }
         let Ok(request) = append_request(request) else {
             return Begun::Refused(AppendOutcome::Stopped);
         };
