@@ -1,0 +1,320 @@
+//! How the start of a group's log moves: saved states, purges, and the reset by a snapshot.
+//!
+//! Invariant: nothing is purged that a durable state does not cover; the log start moves in
+//! memory first, then in the journal, and files go only after that. A log start never goes back.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_model::{LogId, Offset};
+
+use crate::group_core::{GroupCore, check_open, refuse};
+use crate::journal::on_durable;
+use crate::journal_queue::FrameBody;
+use crate::log_position::LogPosition;
+use crate::log_state::LogState;
+use crate::node::{Node, groups_dir};
+use crate::node_meta::replace_file;
+use crate::partition_segment::{FileKind, file_name};
+use crate::segment_list::SegmentList;
+use crate::segment_work::FileWork;
+use crate::{AppendError, Damage, Durable, GroupKind, OnDurable, StoreError, state_file};
+
+/// Bytes of a LOG_START payload.
+const LOG_START_BYTES: usize = 16;
+
+impl GroupCore {
+    pub(crate) fn purge(self: &Arc<Self>, upto: LogId) -> Result<(), AppendError> {
+        let node = self.node()?;
+        check_open(&node)?;
+        let mut state = self.lock();
+        state.check_writable()?;
+        if upto.index < state.start.next_index() {
+            return Ok(());
+        }
+        let covered = match self.kind {
+            GroupKind::Data => state.wanted_start.id,
+            GroupKind::State => newest_state(&state).and_then(|position| position.id),
+        };
+        let position = covered
+            .filter(|covered| covered.index >= upto.index)
+            .filter(|_| state.log_id_at(upto.index) == Some(upto))
+            .and_then(|_| self.position_of(&state, upto));
+        let Some(position) = position else {
+            tracing::error!(group = %self.id, ?upto, ?covered, "purge refused: not covered");
+            return Err(AppendError::NotCovered { upto, covered });
+        };
+        let (unwritten_bytes, freed_bytes) = move_start(&mut state, position);
+        state.structural_in_flight += 1;
+        let body = FrameBody::LogStart {
+            position,
+            reset: false,
+        };
+        let refused = self.push_frame_locked(&node, &state, body, LOG_START_BYTES, None);
+        drop(state);
+        node.budget.written(unwritten_bytes);
+        node.budget.dropped(freed_bytes);
+        refuse(&node, refused);
+        Ok(())
+    }
+
+    /// Chooses the newest segment boundary with only offsets below `before` behind it.
+    pub(crate) fn advance_log_start(&self, before: Offset) -> Option<LogId> {
+        let mut state = self.lock();
+        if self.kind != GroupKind::Data || state.check_writable().is_err() {
+            return None;
+        }
+        let (floor, last) = (state.applied_floor(), state.tail.end().id);
+        let wanted = state.wanted_start.next_index();
+        let usable = |position: &&LogPosition| {
+            position.next_offset <= before
+                && position.next_index() > wanted
+                && position.id <= floor
+                // A log without any entry could be replicated by snapshots only.
+                && position.id < last
+        };
+        let found = state.segments.states.iter().rev().find(usable).copied()?;
+        state.wanted_start = found;
+        found.id
+    }
+
+    /// The newest state that a restart could use. Reads one small file.
+    pub(crate) fn latest_state(&self) -> Option<(LogId, Bytes)> {
+        let (in_file, recent) = {
+            let state = self.lock();
+            let floor = state.applied_floor();
+            let recent = state.recent_state.clone();
+            let recent = recent.filter(|(position, _)| position.id <= floor);
+            (newest_state(&state), recent)
+        };
+        match (in_file, recent) {
+            (Some(file), Some((position, bytes))) if file.id <= position.id => {
+                Some((position.id?, bytes))
+            }
+            (None, Some((position, bytes))) => Some((position.id?, bytes)),
+            (Some(file), _) => self.read_state(&file),
+            (None, None) => None,
+        }
+    }
+
+    /// What a snapshot is made of.
+    pub(crate) fn state_at_log_start(&self) -> Option<(LogId, Bytes)> {
+        match self.kind {
+            GroupKind::State => self.latest_state(),
+            GroupKind::Data => {
+                let start = self.lock().wanted_start;
+                start.id.and_then(|_| self.read_state(&start))
+            }
+        }
+    }
+
+    fn read_state(&self, position: &LogPosition) -> Option<(LogId, Bytes)> {
+        let node = self.node().ok()?;
+        let index = position.next_index();
+        let path = node.group_dir(self.id).join(file_name(index, FileKind::State));
+        match state_file::read(&*node.vfs, &path, self.id) {
+            Ok(Some((found, bytes))) if found.id == position.id => Some((found.id?, bytes)),
+            Ok(_) => {
+                self.set_damage(Damage::StateMissing { index });
+                None
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "state file is unreadable");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn save_state(
+        self: &Arc<Self>,
+        id: LogId,
+        bytes: Bytes,
+    ) -> Result<Durable, StoreError> {
+        let node = self.node().map_err(|_| StoreError::Closed)?;
+        if check_open(&node).is_err() {
+            return Err(node.stopped());
+        }
+        let (position, resets) = {
+            let state = self.lock();
+            let have = newest_state(&state).and_then(|position| position.id);
+            let have = have.or(state.start.id).unwrap_or_default();
+            let known = id.index < state.applied.next_index() && id >= have;
+            match self.position_of(&state, id).filter(|_| known) {
+                Some(position) => (position, state.resets),
+                None => return Err(StoreError::StateBehind { given: id, have }),
+            }
+        };
+        self.write_state(&node, position, bytes).await?;
+        let mut state = self.lock();
+        if state.resets == resets {
+            state.segments.add_state(position);
+        }
+        drop(state);
+        node.work.push_files(FileWork::Clean(self.clone()));
+        Ok(Durable::synced_to(0))
+    }
+
+    pub(crate) async fn reset(
+        self: &Arc<Self>,
+        log_start: LogId,
+        next_offset: Offset,
+        bytes: Bytes,
+    ) -> Result<Durable, StoreError> {
+        let node = self.node().map_err(|_| StoreError::Closed)?;
+        if check_open(&node).is_err() {
+            return Err(node.stopped());
+        }
+        let position = LogPosition {
+            id: Some(log_start),
+            next_offset,
+            appended_at_ms: self.lock().applied.appended_at_ms,
+        };
+        self.check_ahead(&self.lock(), log_start)?;
+        self.write_state(&node, position, bytes).await?;
+        let (done, finished) = on_durable();
+        self.start_over(&node, position, done)?;
+        finished.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Drops the whole log in memory and queues the frame that says so.
+    fn start_over(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        position: LogPosition,
+        done: OnDurable,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if let Some(log_start) = position.id {
+            self.check_ahead(&state, log_start)?;
+        }
+        let uncommitted_bytes = std::mem::take(&mut state.uncommitted_bytes);
+        let unwritten_bytes = state.unwritten_bytes();
+        let freed_bytes = state.tail.reset(position);
+        state.terms.clear();
+        state.segments = SegmentList::default();
+        state.segments.add_state(position);
+        state.resets += 1;
+        state.generation += 1;
+        state.structural_in_flight += 1;
+        state.start = position;
+        state.wanted_start = position;
+        state.applied = position;
+        state.written = position;
+        state.synced = position;
+        state.synced_growing = None;
+        state.recent_state = None;
+        state.durable = None;
+        let body = FrameBody::LogStart {
+            position,
+            reset: true,
+        };
+        let refused = self.push_frame_locked(node, &state, body, LOG_START_BYTES, Some(done));
+        drop(state);
+        node.budget.committed(uncommitted_bytes);
+        node.budget.written(unwritten_bytes);
+        node.budget.dropped(freed_bytes);
+        node.cache.forget_group(self.id);
+        self.publish_high_watermark(position.next_offset);
+        refuse(node, refused);
+        Ok(())
+    }
+
+    fn check_ahead(&self, state: &LogState, log_start: LogId) -> Result<(), StoreError> {
+        if state.deleted {
+            return Err(StoreError::Deleted(self.id));
+        }
+        match state.applied.id {
+            Some(have) if have.index >= log_start.index => Err(StoreError::StateBehind {
+                given: log_start,
+                have,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the state file of `position` durable.
+    async fn write_state(
+        &self,
+        node: &Arc<Node>,
+        position: LogPosition,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        let (group, dir) = (self.id, node.group_dir(self.id));
+        let blocking = node.clone();
+        let write = move || {
+            let vfs = &*blocking.vfs;
+            let is_new = vfs.list(&dir).is_err();
+            vfs.create_dir_all(&dir)?;
+            let name = file_name(position.next_index(), FileKind::State);
+            replace_file(vfs, &dir, &name, &state_file::encode(group, &position, &bytes))?;
+            if is_new {
+                vfs.sync_dir(&groups_dir(&blocking.config.dir))?;
+            }
+            io::Result::Ok(())
+        };
+        let written = node.spawn.blocking(write).await.map_err(|_| StoreError::Closed)?;
+        written.map_err(|source| {
+            if source.kind() == io::ErrorKind::StorageFull {
+                node.health.set_disk_full(true);
+                node.work.wake();
+                StoreError::Full
+            } else {
+                let path = node.group_dir(self.id);
+                StoreError::Poisoned(node.health.poison(&path, source))
+            }
+        })
+    }
+
+    /// The position after `id`, an entry of this log.
+    fn position_of(&self, state: &LogState, id: LogId) -> Option<LogPosition> {
+        if state.log_id_at(id.index) != Some(id) {
+            return None;
+        }
+        let known = [state.applied, state.written, state.start];
+        let from_tail = state.tail.position_after(id.index);
+        let mut all = known.iter().chain(&state.segments.states).chain(&from_tail);
+        let exact = all.find(|position| position.id == Some(id)).copied();
+        exact.or((self.kind == GroupKind::State).then_some(LogPosition {
+            // Such a group has no records, and every later entry states its own log time.
+            id: Some(id),
+            ..state.applied
+        }))
+    }
+}
+
+/// The newest state file that a restart could use.
+fn newest_state(state: &LogState) -> Option<LogPosition> {
+    let floor = state.applied_floor();
+    let mut states = state.segments.states.iter().rev();
+    states.find(|position| position.id <= floor).copied()
+}
+
+/// Moves the log start to `position`, at or below the applied entry. Returns the bytes that
+/// need not be written any more and those that left memory.
+fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
+    let start = position.next_index();
+    state.start = position;
+    if state.wanted_start.next_index() < start {
+        state.wanted_start = position;
+    }
+    let unwritten = state.tail.from(state.written.next_index());
+    let unwritten = unwritten.take_while(|slot| slot.entry.index < start);
+    let unwritten_bytes = unwritten.map(|slot| slot.charge_bytes).sum();
+    let freed_bytes = position
+        .id
+        .map_or(0, |id| state.tail.drop_front(id.index, u64::MAX));
+    state.terms.purge_before(start);
+    state.segments.purge_before(&position);
+    for mark in [&mut state.written, &mut state.synced] {
+        if mark.next_index() < start {
+            *mark = position;
+        }
+    }
+    if state.segments.list.is_empty() {
+        state.synced_growing = None;
+    }
+    let rolls = &mut state.segments.rolls;
+    rolls.retain(|roll| roll.after.next_index() > start);
+    (unwritten_bytes, freed_bytes)
+}
