@@ -38,7 +38,6 @@ pub enum OutOfRange {
 pub(crate) struct FetchSettings {
     pub(crate) prefetch_bytes: usize,
     pub(crate) wait: Duration,
-    pub(crate) min_bytes: u32,
     pub(crate) out_of_range: OutOfRange,
 }
 
@@ -47,7 +46,6 @@ impl Default for FetchSettings {
         Self {
             prefetch_bytes: 32 << 20,
             wait: Duration::from_millis(500),
-            min_bytes: 1,
             out_of_range: OutOfRange::Start,
         }
     }
