@@ -39,7 +39,6 @@ pub(crate) enum Command {
     /// Run a three-node cluster in this process, to try things
     Dev(dev::DevArgs),
     /// Run the delivery story on a cluster of real processes
-    #[command(disable_help_flag = true)]
     Demo(demo::DemoArgs),
     /// Create, list, describe, alter and delete topics
     #[command(subcommand)]

@@ -1,5 +1,14 @@
 //! `floe bench`: measures the journal alone, or a running cluster through the client.
 
+mod consume;
+mod failover;
+mod journal;
+mod latency;
+mod produce;
+mod report;
+mod tally;
+mod topic;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,16 +58,16 @@ pub(crate) struct JournalArgs {
 /// Which topic a benchmark uses.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TopicArgs {
-    /// The topic; made when missing
-    #[arg(long, default_value = "floe-bench", value_name = "TOPIC")]
-    pub(crate) topic: String,
+    /// The topic; made when missing [default: one of its own, deleted afterwards]
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
     /// Partitions of the topic when it is made
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) partitions: u32,
     /// Copies of each partition when it is made [default: 3, or the number of nodes]
     #[arg(long, value_name = "N")]
     pub(crate) replication: Option<u32>,
-    /// Keep the topic afterwards
+    /// Do not delete the topic afterwards
     #[arg(long)]
     pub(crate) keep: bool,
 }
@@ -77,6 +86,9 @@ pub(crate) struct ProduceArgs {
     /// Producers side by side
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) producers: u32,
+    /// Bytes of one producer that may wait for their acknowledgement
+    #[arg(long, default_value = "4 MiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) in_flight: u64,
     /// How long a batch waits for company
     #[arg(long, default_value = "5ms", value_parser = parse_duration, value_name = "TIME")]
     pub(crate) linger: Duration,
@@ -99,12 +111,14 @@ pub(crate) struct ProduceArgs {
 /// Arguments of `floe bench consume`.
 #[derive(Args, Debug)]
 pub(crate) struct ConsumeArgs {
-    /// The topic, read from its start to its end
-    #[arg(long, default_value = "floe-bench", value_name = "TOPIC")]
-    pub(crate) topic: String,
-    /// Stop after this many records
-    #[arg(long, value_name = "N")]
-    pub(crate) records: Option<u64>,
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    /// Records to write first, not measured, when the topic is a new one
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(crate) records: u64,
+    /// Bytes of each value written first
+    #[arg(long, default_value = "1 KiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub(crate) record_size: u64,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]
@@ -145,9 +159,9 @@ pub(crate) struct FailoverArgs {
     /// Longest wait for all partitions after the command
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
     pub(crate) after: Duration,
-    /// Time between two records of one partition
-    #[arg(long, default_value = "100ms", value_parser = parse_duration, value_name = "TIME")]
-    pub(crate) interval: Duration,
+    /// Time between two records of one partition [default: 100ms, longer above 200 partitions]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) interval: Option<Duration>,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]
@@ -155,6 +169,12 @@ pub(crate) struct FailoverArgs {
 }
 
 /// Runs `floe bench`.
-pub(crate) async fn run(_command: BenchCommand) -> Result<(), CommandError> {
-    Err(CommandError::failed("not connected to the client yet"))
+pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
+    match command {
+        BenchCommand::Journal(args) => journal::run(args).await,
+        BenchCommand::Produce(args) => produce::run(args).await,
+        BenchCommand::Consume(args) => consume::run(args).await,
+        BenchCommand::Latency(args) => latency::run(args).await,
+        BenchCommand::Failover(args) => failover::run(args).await,
+    }
 }

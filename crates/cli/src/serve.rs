@@ -39,6 +39,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let env = real_env()?;
     let mut signals = Signals::install()?;
     let http_addr = settings.optional(&keys::HTTP);
+    let data_dir = config.data_dir.clone();
     let serving = tokio::select! {
         started = Serving::start(config, http_addr.as_deref(), &env) => started?,
         () = signals.next() => return Ok(()),
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let outcome = tokio::select! {
         reason = serving.node.failed() => {
             tracing::error!(%reason, "this node can serve no more");
-            Err(CommandError::failed(format!("this node stopped: {reason}")))
+            Err(refusal::explain_failure(&reason, &data_dir))
         }
         () = signals.next() => {
             tracing::info!("stopping: leaders are handed over; a second signal stops at once");

@@ -12,7 +12,7 @@ use crate::connection::{Connection, topic_name};
 use crate::failure::CommandError;
 use crate::output::Stdout;
 
-pub(crate) use row::{PartitionRow, TopicRow, replication_of};
+pub(crate) use row::{PartitionRow, TopicRow};
 
 /// For offsets that are asked of leaders, one of which may be away.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -72,8 +72,8 @@ keys! {
     CLUSTER_NAME = "cluster.name", Kind::Text, "floe",
         "Keeps clusters apart that share a network. Equal on all nodes.";
     CLUSTER_SEEDS = "cluster.seeds", Kind::Seeds, "",
-        "The founding nodes with their peer listeners, this one included, equal on all of them. \
-         Empty: a cluster of this node alone.";
+        "The founding nodes with their peer listeners, equal on all of them. A node that is not \
+         among them joins. Empty: a cluster of this node alone.";
     CLIENT = "listeners.client", Kind::Address, "127.0.0.1:9192",
         "Where native clients connect.";
     CLIENT_ADVERTISED = "listeners.client_advertised", Kind::OptionalAddress, "",
@@ -107,8 +107,6 @@ keys! {
         "Accepted but not yet committed bytes of one partition; more is refused as busy.";
     PRODUCE_MEMORY = "limits.produce_memory", Kind::Bytes(16 * MIB, TIB), "64 MiB",
         "Produce requests in progress on this node; more is refused as busy.";
-    PRODUCER_ID_EXPIRATION = "limits.producer_id_expiration", Kind::Time(SECOND, 365 * DAY), "1d",
-        "A partition forgets an idempotent producer after this long without a record of it.";
     AUTO_CREATE = "topics.auto_create", Kind::Bool, "false",
         "Whether producing to or reading an unknown topic creates it. floe dev turns it on.";
     DEFAULT_PARTITIONS = "topics.default_partitions", Kind::Integer(1, 10_000), "1",

@@ -30,11 +30,6 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
             peer_addr: addr.clone(),
         })
         .collect();
-    if !seeds.is_empty() && !seeds.iter().any(|seed| seed.node_id == node_id) {
-        let what = format!("cluster.seeds does not name this node ({node_id})");
-        return Err(CommandError::usage(what)
-            .next("add it, or set its number:  floe serve --set node.id=N"));
-    }
     let http = settings.optional(&keys::HTTP_ADVERTISED);
     Ok(NodeConfig {
         node_id,
@@ -58,7 +53,6 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         },
         retention_check: time(settings, &keys::RETENTION_CHECK),
         produce_bytes_max: settings.number(&keys::PRODUCE_MEMORY) as usize,
-        producer_id_expiration: time(settings, &keys::PRODUCER_ID_EXPIRATION),
     })
 }
 
@@ -132,7 +126,6 @@ mod tests {
         assert_eq!(ours.raft, theirs.raft);
         assert_eq!(ours.retention_check, theirs.retention_check);
         assert_eq!(ours.produce_bytes_max, theirs.produce_bytes_max);
-        assert_eq!(ours.producer_id_expiration, theirs.producer_id_expiration);
         assert_eq!(ours.default_partitions, theirs.default_partitions);
         assert_eq!(ours.cluster_name, theirs.cluster_name);
         assert_eq!(ours.http_advertised.as_deref(), Some("127.0.0.1:9392"));
@@ -150,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn seeds_must_name_the_node() {
-        assert!(config(&["cluster.seeds=2@a:1"]).is_err());
+    fn seeds_become_nodes_with_addresses() {
         let config = config(&["cluster.seeds=2@a:1,1@b:1"]).unwrap();
-        assert_eq!(config.seeds.len(), 2);
+        let seeds: Vec<_> = config.seeds.iter().map(|s| (s.node_id.0, &*s.peer_addr)).collect();
+        assert_eq!(seeds, [(2, "a:1"), (1, "b:1")]);
     }
 }

@@ -3,36 +3,48 @@
 use std::io;
 use std::path::Path;
 
-use floe_broker::StartError;
+use floe_broker::{NodeFailure, StartError};
 
 use crate::failure::CommandError;
 
 /// The failure of `floe serve` for a node that did not start.
 pub(crate) fn explain(error: &StartError, data_dir: &Path) -> CommandError {
     let failed = CommandError::failed(error.to_string());
-    let dir = data_dir.display();
     match error {
         StartError::InvalidNodeId { .. }
-        | StartError::NotASeed { .. }
         | StartError::DuplicateSeed { .. }
         | StartError::WildcardWithoutAdvertised { .. } => {
             CommandError::usage(error.to_string()).next("see every value:  floe config show")
         }
         StartError::Listen { addr, source } => cannot_listen(addr, source),
         StartError::Store { source, .. } => explain_store(failed, source, data_dir),
-        StartError::WrongCluster { .. } => failed
+        StartError::Raft(_) => failed.next(verify(data_dir)),
+    }
+}
+
+/// The failure of `floe serve` for a node that must stop by itself.
+pub(crate) fn explain_failure(failure: &NodeFailure, data_dir: &Path) -> CommandError {
+    let failed = CommandError::failed(format!("this node stopped: {failure}"));
+    let dir = data_dir.display();
+    match failure {
+        NodeFailure::StorePoisoned { .. } | NodeFailure::Store(_) => failed
+            .at("what was acknowledged is on disk; look at the disk before the next start")
+            .next(verify(data_dir)),
+        NodeFailure::Metadata(_) => failed.next(verify(data_dir)),
+        NodeFailure::WrongCluster { .. } => failed
             .at(format!("the data in {dir} was not touched"))
             .next("start with an empty directory:  floe serve --data-dir DIR"),
-        StartError::WrongClusterName { .. } | StartError::SeedsDiffer { .. } => failed
+        NodeFailure::WrongClusterName { .. } | NodeFailure::SeedsDiffer { .. } => failed
             .at("cluster.name and cluster.seeds must be equal on all nodes")
             .next("compare:  floe config show --config FILE"),
-        StartError::Rejected { .. } => failed
+        NodeFailure::Rejected { .. } => failed
             .at("this disk was replaced, or it belongs to another node")
             .next("start with an empty directory:  floe serve --data-dir DIR"),
-        StartError::Raft(_) | StartError::Group(_) | StartError::StoreFailed(_) => {
-            failed.next(format!("check the data directory:  floe log verify {dir}"))
-        }
     }
+}
+
+fn verify(data_dir: &Path) -> String {
+    format!("check the data directory:  floe log verify {}", data_dir.display())
 }
 
 /// The failure for an address that cannot be bound.
@@ -70,9 +82,12 @@ fn explain_store(
         OpenError::NewerFormat { .. } => failed
             .at("it was written by a newer release; nothing was changed")
             .next("see yours:  floe --version"),
-        OpenError::Damaged { .. } => {
-            failed.next(format!("see how bad it is:  floe log verify {dir}"))
-        }
-        _ => failed,
+        OpenError::Damaged { .. } => failed.next(verify(data_dir)),
+        OpenError::ReadOnly { .. } => failed
+            .at("this user must be able to write there; nothing was changed")
+            .next("use another one:  floe serve --data-dir DIR"),
+        OpenError::DiskFull { .. } => failed.next(format!("free some space:  df -h {dir}")),
+        OpenError::Setting { .. } => failed.next("see every value:  floe config show"),
+        OpenError::Io { .. } => failed,
     }
 }

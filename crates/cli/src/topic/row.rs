@@ -49,7 +49,7 @@ impl TopicRow {
 }
 
 /// Replicas of each partition.
-pub(crate) fn replication_of(info: &TopicInfo) -> usize {
+fn replication_of(info: &TopicInfo) -> usize {
     info.partitions.iter().map(|p| p.replicas.len()).max().unwrap_or(0)
 }
 
