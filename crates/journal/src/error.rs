@@ -110,6 +110,12 @@ pub enum Damage {
         /// The first index after the state.
         index: LogIndex,
     },
+    /// The file is not there, and what else is there depends on it.
+    #[error("file is missing")]
+    Missing,
+    /// An earlier start found the group damaged; what exactly is in its log.
+    #[error("found damaged before")]
+    Recorded,
     /// A commit group of the journal is unreadable, so any frame of the group may be lost.
     #[error("journal damaged in segment {seg_seq} at byte {position}")]
     Journal {

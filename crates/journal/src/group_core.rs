@@ -15,6 +15,7 @@ use crate::journal_queue::{FrameBody, QueuedFrame};
 use crate::log_position::{LogPosition, next_index};
 use crate::log_state::LogState;
 use crate::node::Node;
+use crate::segment_work::FileWork;
 use crate::{AppendError, Damage, GroupKind, OnDurable};
 
 /// Everything about one group that is not in a file.
@@ -227,6 +228,9 @@ impl GroupCore {
         if push {
             node.work.push_dirty(self.clone());
         }
+        if matches!(body, FrameBody::LogStart { .. }) {
+            node.work.push_files(FileWork::Clean(self.clone()));
+        }
     }
 
     pub(crate) fn applied(self: &Arc<Self>, id: LogId, capture: &mut dyn FnMut() -> Bytes) {
@@ -294,6 +298,35 @@ impl GroupCore {
         Ok(())
     }
 
+    /// Queues again what journal segments up to `seg_seq` hold of entries that are not applied,
+    /// so that those segments can be freed. Says how many frames that are.
+    pub(crate) fn reappend(self: &Arc<Self>, node: &Node, seg_seq: u64) -> u64 {
+        let state = self.state.lock();
+        let applied = state.applied.next_index();
+        let stuck = state.tail.from(applied).take_while(|slot| {
+            let old = |seq| seq <= seg_seq;
+            slot.journal_seq.is_some_and(old)
+        });
+        let frames: Vec<QueuedFrame> = stuck
+            .map(|slot| QueuedFrame {
+                group: self.clone(),
+                size_bytes: frame_bytes(slot.entry.encoded_len()),
+                body: FrameBody::Append {
+                    entry: slot.entry.clone(),
+                    generation: slot.generation,
+                    reappend: true,
+                },
+                applied: applied.0,
+                done: None,
+            })
+            .collect();
+        let count = frames.len() as u64;
+        let refused = node.queue.push(frames);
+        drop(state);
+        refuse(node, refused);
+        count
+    }
+
     /// Drops written entries from memory, oldest first, until about `share_bytes` are freed.
     /// Says how many bytes, and whether more could be dropped.
     pub(crate) fn drop_written(&self, share_bytes: u64) -> (u64, bool) {
@@ -317,18 +350,6 @@ impl GroupCore {
         }
     }
 
-    /// The position after `id` as far as memory knows it.
-    pub(crate) fn position_after(state: &LogState, id: LogId) -> Option<LogPosition> {
-        let known = [state.applied, state.written, state.start];
-        let at = |position: &&LogPosition| position.id == Some(id);
-        let from_tail = state.tail.position_after(id.index);
-        known
-            .iter()
-            .chain(&state.segments.states)
-            .chain(&from_tail)
-            .find(at)
-            .copied()
-    }
 }
 
 /// Bytes of a frame in the journal.

@@ -10,6 +10,7 @@ use floe_record::{Entry, StampedBatch};
 use tokio::sync::watch;
 
 use crate::group_core::GroupCore;
+use crate::group_read::first_offset;
 use crate::{AppendError, Damage, Durable, GroupKind, OnDurable, ReadError, StoreError};
 
 /// The log of one group.
@@ -36,6 +37,10 @@ pub struct SegmentInfo {
 impl GroupLog {
     pub(crate) fn new(core: Arc<GroupCore>) -> Self {
         Self { core }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<GroupCore> {
+        &self.core
     }
 
     /// The group.
@@ -137,29 +142,7 @@ impl GroupLog {
         range: Range<LogIndex>,
         max_bytes: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let state = self.core.lock();
-        let mut bytes = 0;
-        let mut out = Vec::new();
-        for slot in state.tail.from(range.start) {
-            if slot.entry.index >= range.end {
-                break;
-            }
-            bytes += slot.entry.encoded_len();
-            if bytes > max_bytes && !out.is_empty() {
-                break;
-            }
-            out.push((*slot.entry).clone());
-        }
-        if out
-            .first()
-            .is_none_or(|entry: &Entry| entry.index != range.start)
-        {
-            return Err(ReadError::Gap {
-                index: range.start,
-                next: state.tail.end().next_index(),
-            });
-        }
-        Ok(out)
+        self.core.read_entries(range, max_bytes).await
     }
 
     /// Everything up to and including `id` is committed and applied. `state` is called at once
@@ -173,35 +156,59 @@ impl GroupLog {
     pub fn applied_floor(&self) -> Option<LogId> {
         self.core.lock().applied_floor()
     }
-    #[allow(missing_docs)]
+
+    /// The newest saved state at or below `applied_floor`, from which a restart replays. Reads
+    /// one file.
+    #[must_use]
     pub fn latest_state(&self) -> Option<(LogId, Bytes)> {
-        None
+        self.core.latest_state()
     }
-    #[allow(missing_docs)]
+
+    /// What a snapshot is made of: the state at the log start that was last chosen (Data), or the
+    /// latest state (State). Reads one file.
+    #[must_use]
     pub fn state_at_log_start(&self) -> Option<(LogId, Bytes)> {
-        None
+        self.core.state_at_log_start()
     }
-    #[allow(missing_docs)]
+
+    /// Saves the full state right after `id`, an applied entry.
+    ///
+    /// # Errors
+    /// `StateBehind` when a newer state is saved or `id` is not applied; `Full` and `Poisoned`.
     pub async fn save_state(&self, id: LogId, state: Bytes) -> Result<Durable, StoreError> {
-        unimplemented!()
+        self.core.save_state(id, state).await
     }
-    #[allow(missing_docs)]
+
+    /// Removes the entries up to and including `upto`. Their files go in the background.
+    ///
+    /// # Errors
+    /// `NotCovered` above what a saved state covers: for Data groups the position that
+    /// `advance_log_start` gave, for State groups the latest state.
     pub fn purge(&self, upto: LogId) -> Result<(), AppendError> {
-        unimplemented!()
+        self.core.purge(upto)
     }
-    #[allow(missing_docs)]
+
+    /// Chooses the newest segment boundary with only offsets below `before` behind it as the next
+    /// log start: `state_at_log_start` and `purge` go up to it from now on. `None` when nothing
+    /// can be dropped.
+    #[must_use]
     pub fn advance_log_start(&self, before: Offset) -> Option<LogId> {
-        None
+        self.core.advance_log_start(before)
     }
-    #[allow(missing_docs)]
+
+    /// A snapshot replaces the whole log: it starts after `log_start`, whose state is `state`.
+    ///
+    /// # Errors
+    /// `StateBehind` when the log is applied that far already; nothing was changed then.
     pub async fn reset(
         &self,
         log_start: LogId,
         next_offset: Offset,
         state: Bytes,
     ) -> Result<Durable, StoreError> {
-        unimplemented!()
+        self.core.reset(log_start, next_offset, state).await
     }
+
     /// The log end offset, uncommitted records included.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
@@ -219,33 +226,50 @@ impl GroupLog {
     pub fn watch_high_watermark(&self) -> watch::Receiver<Offset> {
         self.core.watch_high_watermark()
     }
-    #[allow(missing_docs)]
+
+    /// The first offset that is physically here.
+    #[must_use]
     pub fn first_offset(&self) -> Offset {
-        Offset(0)
+        first_offset(&self.core.lock())
     }
-    #[allow(missing_docs)]
+
+    /// Whole batches from the one that holds `from` on, which may start below it, while they end
+    /// at or before `upto` and the high watermark. At least one if there is any, then up to
+    /// `max_bytes` or a boundary of storage.
+    ///
+    /// # Errors
+    /// `OffsetOutOfRange` below the first offset here or above the log end; `Io` and `Damaged`.
     pub async fn fetch(
         &self,
         from: Offset,
         max_bytes: usize,
         upto: Offset,
     ) -> Result<Vec<StampedBatch>, ReadError> {
-        unimplemented!()
+        self.core.fetch(from, max_bytes, upto).await
     }
-    #[allow(missing_docs)]
+
+    /// The first applied record at or after `timestamp_ms`, with its timestamp.
+    ///
+    /// # Errors
+    /// `Io` and `Damaged`.
     pub async fn offset_for_timestamp(
         &self,
         timestamp_ms: i64,
     ) -> Result<Option<(Offset, i64)>, ReadError> {
-        unimplemented!()
+        self.core.offset_for_timestamp(timestamp_ms).await
     }
-    #[allow(missing_docs)]
+
+    /// Bytes of the partition segments.
+    #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        0
+        let segments = self.segments();
+        segments.iter().map(|segment| segment.size_bytes).sum()
     }
-    #[allow(missing_docs)]
+
+    /// The partition segments, oldest first; the last one grows.
+    #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {
-        Vec::new()
+        self.core.segment_infos()
     }
 
     /// Appended bytes that are not on disk yet.

@@ -1,6 +1,5 @@
 //! The store as a whole: opening, groups, status, shutdown.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use floe_model::{ClusterId, Incarnation, NodeId, NodeUuid, RaftGroupId};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use crate::checkpointer::Checkpointer;
 use crate::group_core::GroupCore;
 use crate::health::Health;
 use crate::journal_queue::{FrameBody, JournalQueue};
@@ -20,8 +20,10 @@ use crate::metrics::Counters;
 use crate::node::{GroupTable, Node, Wakes, journal_dir};
 use crate::node_meta;
 use crate::prewriter::Prewriter;
+use crate::recovery::{Recovered, RecoveredGroup, recover};
 use crate::segment_cache::SegmentCache;
 use crate::segment_header::JOURNAL_BLOCK_BYTES;
+use crate::segment_machine::SegmentMachine;
 use crate::segment_work::{FileWork, SegmentWork};
 use crate::tail_budget::TailBudget;
 use crate::writer::{JournalEnd, JournalWriter};
@@ -31,6 +33,8 @@ use crate::{
 };
 
 const SEGMENTS_MIN: u64 = 4;
+/// Partition segments kept open.
+const SEGMENT_FILES_OPEN: usize = 512;
 
 /// The store of one node. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +53,7 @@ struct Inner {
 struct Machines {
     writer: IoThread,
     prewriter: Option<IoThread>,
+    segments: IoThread,
 }
 
 impl Journal {
@@ -71,7 +76,7 @@ impl Journal {
             .blocking(move || prepare(&blocking_env, &blocking_config, node_id))
             .await
             .map_err(io)??;
-        let (lock, identity) = prepared;
+        let (lock, identity, recovered) = prepared;
         let segments_max = (config.journal_bytes / config.journal_segment_bytes).max(SEGMENTS_MIN);
         let node = Arc::new(Node {
             node_uuid: identity.node_uuid,
@@ -83,24 +88,25 @@ impl Journal {
             space: JournalSpace::new(
                 journal_dir(&config.dir),
                 usize::try_from(segments_max).unwrap_or(usize::MAX),
-                VecDeque::new(),
-                VecDeque::new(),
-                0,
+                recovered.sealed,
+                recovered.free,
+                recovered.next_slot,
                 wakes.prewriter.clone(),
             ),
             work: SegmentWork::new(wakes.segments.clone()),
             budget: TailBudget::new(config.tail_bytes),
-            cache: SegmentCache,
+            cache: SegmentCache::new(SEGMENT_FILES_OPEN),
             counters: Counters::new(),
             groups: Mutex::new(GroupTable::default()),
             config,
         });
-        let end = JournalEnd {
-            next_seg_seq: 1,
-            lsn: 0,
-            prev_group_crc: 0,
-        };
-        let machines = start(&node, &wakes, end, env)
+        let checkpointer = Checkpointer::new(recovered.generation, recovered.scan_from_seq);
+        node.groups.lock().deleted.extend(recovered.deleted);
+        for group in recovered.groups {
+            adopt(&node, group);
+        }
+        node.budget.enforce();
+        let machines = start(&node, &wakes, recovered.end, checkpointer, env)
             .map_err(|source| OpenError::io(&node.config.dir, source))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -188,14 +194,22 @@ impl Journal {
             kind,
             meta: meta.clone(),
         };
-        durable(node, &made, body, meta.len() + 1).await?;
-        let mut groups = node.groups.lock();
-        if groups.deleted.contains(&id) {
-            return Err(StoreError::Deleted(id));
+        // The group joins the table on the journal thread: no checkpoint image taken after its
+        // frame was written misses it.
+        let (table, newcomer) = (Arc::downgrade(node), made.clone());
+        let join = move || {
+            if let Some(node) = table.upgrade() {
+                let mut groups = node.groups.lock();
+                if !groups.deleted.contains(&newcomer.id) {
+                    groups.live.entry(newcomer.id).or_insert(newcomer);
+                }
+            }
+        };
+        durable(node, &made, body, meta.len() + 1, join).await?;
+        match self.group(id) {
+            Some(group) => same_group(group.core().clone(), kind, &meta),
+            None => Err(StoreError::Deleted(id)),
         }
-        let group = groups.live.entry(id).or_insert(made).clone();
-        drop(groups);
-        same_group(group, kind, &meta)
     }
 
     /// Deletes a group durably; its files go later.
@@ -213,14 +227,18 @@ impl Journal {
             group.ok_or(StoreError::UnknownGroup(id))?
         };
         group.mark_deleted();
-        durable(node, &group, FrameBody::Delete, 0).await?;
-        let mut groups = node.groups.lock();
-        groups.deleted.insert(id);
-        groups.live.remove(&id);
-        drop(groups);
-        group.forget(node);
-        node.work.push_files(FileWork::RemoveGroup(id));
-        Ok(())
+        let (table, leaving) = (Arc::downgrade(node), group.clone());
+        let leave = move || {
+            if let Some(node) = table.upgrade() {
+                let mut groups = node.groups.lock();
+                groups.deleted.insert(id);
+                groups.live.remove(&id);
+                drop(groups);
+                leaving.forget(&node);
+                node.work.push_files(FileWork::RemoveGroup(id));
+            }
+        };
+        durable(node, &group, FrameBody::Delete, 0, leave).await.map(drop)
     }
 
     /// Follows whether the store takes data.
@@ -260,6 +278,9 @@ impl Journal {
             prewriter.join().await;
         }
         machines.writer.join().await;
+        // Everything is durable now, so everything applied can be written.
+        node.work.close();
+        machines.segments.join().await;
         match node.health.poisoned() {
             Some(cause) => Err(StoreError::Poisoned(cause)),
             None => Ok(()),
@@ -302,9 +323,9 @@ fn check(config: &JournalConfig) -> Result<(), OpenError> {
     Ok(())
 }
 
-type Prepared = (Box<dyn DirLock>, NodeIdentity);
+type Prepared = (Box<dyn DirLock>, NodeIdentity, Recovered);
 
-/// Locks the directory and says who it is; a fresh one gets its identity.
+/// Locks the directory, says who it is and what is in it; a fresh one gets its identity.
 fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepared, OpenError> {
     let (vfs, dir) = (&*env.vfs, &config.dir);
     let io = |source| OpenError::io(dir, source);
@@ -313,6 +334,14 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
         io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.clone() },
         _ => OpenError::io(dir, source),
     })?;
+    let is_fresh = node_meta::read(vfs, dir)?.is_none();
+    let has_journal = vfs.list(&journal_dir(dir)).is_ok_and(|files| !files.is_empty());
+    if is_fresh && has_journal {
+        return Err(OpenError::Damaged {
+            path: dir.join(node_meta::NODE_META),
+            damage: crate::Damage::Missing,
+        });
+    }
     let identity = match node_meta::read(vfs, dir)? {
         Some(found) if found.node_id != node_id => {
             return Err(OpenError::ForeignNode {
@@ -334,6 +363,8 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
     for made in [journal_dir(dir), crate::node::groups_dir(dir)] {
         vfs.create_dir_all(&made).map_err(io)?;
     }
+    let segment_bytes = config.journal_segment_bytes;
+    let recovered = recover(vfs, dir, identity.node_uuid, segment_bytes)?;
     node_meta::write(vfs, dir, &identity).map_err(io)?;
     // The names of the directories above are durable before anything in them is believed.
     for above in dir.ancestors().skip(1) {
@@ -341,10 +372,38 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
             break;
         }
     }
-    Ok((lock, identity))
+    Ok((lock, identity, recovered))
 }
 
-fn start(node: &Arc<Node>, wakes: &Wakes, end: JournalEnd, env: &Env) -> io::Result<Machines> {
+/// Gives a recovered group its place, and the machines what is left to do for it.
+fn adopt(node: &Arc<Node>, recovered: RecoveredGroup) {
+    let RecoveredGroup {
+        id,
+        kind,
+        meta,
+        state,
+    } = recovered;
+    if let Some(damage) = state.damage {
+        tracing::error!(group = %id, %damage, "group is damaged");
+    }
+    let unwritten_bytes = state.unwritten_bytes();
+    let uncommitted_bytes = state.uncommitted_bytes;
+    let group = Arc::new(GroupCore::new(id, kind, meta, Arc::downgrade(node), state));
+    node.budget.appended(unwritten_bytes);
+    node.budget.committed(unwritten_bytes - uncommitted_bytes);
+    if group.lock().enter_write_queue() {
+        node.work.push_dirty(group.clone());
+    }
+    node.groups.lock().live.insert(id, group);
+}
+
+fn start(
+    node: &Arc<Node>,
+    wakes: &Wakes,
+    end: JournalEnd,
+    checkpointer: Checkpointer,
+    env: &Env,
+) -> io::Result<Machines> {
     let writer = JournalWriter::new(node.clone(), end);
     let writer = env
         .spawn
@@ -356,7 +415,13 @@ fn start(node: &Arc<Node>, wakes: &Wakes, end: JournalEnd, env: &Env) -> io::Res
     } else {
         None
     };
-    Ok(Machines { writer, prewriter })
+    let machine = SegmentMachine::new(node.clone(), checkpointer);
+    let segments = env.spawn.io_thread("floe-segments", wakes.segments.clone(), machine)?;
+    Ok(Machines {
+        writer,
+        prewriter,
+        segments,
+    })
 }
 
 fn same_group(
@@ -371,14 +436,21 @@ fn same_group(
     }
 }
 
-/// Queues a frame and waits until it is on disk.
-pub(crate) async fn durable(
+/// Queues a frame and waits until it is on disk; `effect` happens on the journal thread then.
+async fn durable(
     node: &Node,
     group: &Arc<GroupCore>,
     body: FrameBody,
     payload_bytes: usize,
+    effect: impl FnOnce() + Send + 'static,
 ) -> Result<Durable, StoreError> {
-    let (done, finished) = on_durable();
+    let (answer, finished) = on_durable();
+    let done = Box::new(move |result: Result<Durable, StoreError>| {
+        if result.is_ok() {
+            effect();
+        }
+        answer(result);
+    });
     group.push_frame(node, body, payload_bytes, Some(done));
     finished.await.unwrap_or(Err(StoreError::Closed))
 }

@@ -29,7 +29,7 @@ pub(crate) struct SealedSegment {
     /// The file, to be recycled.
     pub(crate) segment: FreeSegment,
     /// For each group with entries in it the highest of their indexes.
-    pub(crate) entries: BTreeMap<RaftGroupId, LogIndex>,
+    pub(crate) entries: Arc<BTreeMap<RaftGroupId, LogIndex>>,
 }
 
 /// All journal files of a store.
@@ -146,21 +146,11 @@ impl JournalSpace {
         self.inner.lock().sealed.push_back(segment);
     }
 
-    /// Visits the sealed segments, oldest first, while `visit` says so.
-    pub(crate) fn visit_sealed(&self, mut visit: impl FnMut(&SealedSegment) -> bool) {
+    /// The sealed segments, oldest first, with their groups.
+    pub(crate) fn sealed(&self) -> Vec<(u64, Arc<BTreeMap<RaftGroupId, LogIndex>>)> {
         let inner = self.inner.lock();
-        for segment in &inner.sealed {
-            if !visit(segment) {
-                return;
-            }
-        }
-    }
-
-    /// The oldest sealed segment's sequence number and groups.
-    pub(crate) fn oldest(&self) -> Option<(u64, BTreeMap<RaftGroupId, LogIndex>)> {
-        let inner = self.inner.lock();
-        let oldest = inner.sealed.front()?;
-        Some((oldest.seg_seq, oldest.entries.clone()))
+        let describe = |segment: &SealedSegment| (segment.seg_seq, segment.entries.clone());
+        inner.sealed.iter().map(describe).collect()
     }
 
     /// Frees the sealed segments up to `seg_seq`. Files that are not worth keeping come back,

@@ -8,14 +8,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floe_model::{LeaderEpoch, LogId, LogIndex, Offset};
+use floe_model::{LeaderEpoch, LogId, LogIndex, Offset, RaftGroupId};
 use floe_record::{Entry, EntryKind};
 
+use crate::checkpoint_image::{GroupImage, GrowingImage};
 use crate::log_position::{LogPosition, next_index};
 use crate::segment_list::{Roll, SegmentList};
 use crate::tail::{Tail, TailSlot};
 use crate::term_index::TermIndex;
 use crate::{AppendError, Damage, GroupKind, JournalConfig};
+
+/// A state is captured at least every so many applied bytes: a bound on the replay at a restart.
+const STATE_EVERY_BYTES: u64 = 1 << 20;
+/// Larger states stay out of checkpoint images; the segment's own state file serves then.
+const RECENT_STATE_BYTES_MAX: usize = 64 << 10;
 
 /// What the group's mutex guards.
 pub(crate) struct LogState {
@@ -35,6 +41,12 @@ pub(crate) struct LogState {
     pub(crate) written: LogPosition,
     /// Up to here partition segments are synced.
     pub(crate) synced: LogPosition,
+    /// The growing segment as it was synced.
+    pub(crate) synced_growing: Option<GrowingImage>,
+    /// A state captured between rolls, to go into the next checkpoint image.
+    pub(crate) recent_state: Option<(LogPosition, Bytes)>,
+    /// Applied bytes since the last captured state.
+    pub(crate) bytes_since_state: u64,
     /// Grows with each truncation and reset, so that completions of dead appends are known.
     pub(crate) generation: u64,
     /// Grows with each reset, so that file work begun before it is thrown away.
@@ -64,6 +76,9 @@ impl LogState {
             applied: start,
             written: start,
             synced: start,
+            synced_growing: None,
+            recent_state: None,
+            bytes_since_state: 0,
             generation: 0,
             resets: 0,
             structural_in_flight: 0,
@@ -194,7 +209,9 @@ impl LogState {
 
     /// Whether the segment writer has something to do.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.damage.is_none() && !self.deleted && self.written.next_index() < self.writable_end()
+        // While the log's start is on its way to the journal no file may depend on it.
+        let settled = self.structural_in_flight == 0;
+        !self.deleted && settled && self.written.next_index() < self.writable_end()
     }
 
     /// Marks the group as queued for the segment writer; `true` if it must be pushed.
@@ -237,15 +254,64 @@ impl LogState {
         }
         self.uncommitted_bytes -= committed_bytes;
         self.applied = position;
+        self.bytes_since_state += committed_bytes;
+        let is_data = kind == GroupKind::Data;
+        let captured = (is_data && (roll || self.bytes_since_state >= STATE_EVERY_BYTES)).then(state);
+        if let Some(captured) = &captured {
+            self.bytes_since_state = 0;
+            let small = captured.len() <= RECENT_STATE_BYTES_MAX;
+            self.recent_state = small.then(|| (position, captured.clone()));
+        }
         if roll {
             self.segments.planned_bytes = 0;
             self.segments.planned_first_ms = None;
             self.segments.rolls.push_back(Roll {
                 after: position,
-                state: (kind == GroupKind::Data).then(state),
+                state: captured,
             });
         }
         Some(committed_bytes)
+    }
+
+    /// What a checkpoint image says of this group. Its vote and state may be newer than the
+    /// journal's; its start is not.
+    pub(crate) fn image(&self, id: RaftGroupId, kind: GroupKind, meta: Bytes) -> GroupImage {
+        let floor = self.applied_floor();
+        let recent = self.recent_state.as_ref();
+        GroupImage {
+            id,
+            kind,
+            meta,
+            vote: self.vote.clone(),
+            start: self.durable_start,
+            synced: self.synced,
+            applied: next_index(floor).0,
+            growing: self.synced_growing.clone(),
+            state: recent.filter(|(position, _)| position.id <= floor).cloned(),
+            damaged: self.damage.is_some(),
+        }
+    }
+
+    /// Whether journal segment `seg_seq`, where this group's highest index is `highest`, holds
+    /// something that is nowhere else.
+    pub(crate) fn pins(&self, seg_seq: u64, highest: LogIndex) -> bool {
+        if self.deleted || self.damage.is_some() {
+            return false;
+        }
+        if self.structural_in_flight > 0 {
+            return true;
+        }
+        let kept = self.synced.next_index().max(self.durable_start.next_index());
+        if highest < kept {
+            return false;
+        }
+        // What is written and not synced may have left memory: ask the next checkpoint.
+        self.written.next_index() > kept
+            || self
+                .tail
+                .from(kept)
+                .take_while(|slot| slot.entry.index <= highest)
+                .any(|slot| slot.journal_seq.is_some_and(|seq| seq <= seg_seq))
     }
 
     /// The last entry that is both applied and durable.

@@ -5,7 +5,6 @@
 //! carried out when the writer gets there; until then its state waits in `rolls`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use floe_model::{LogIndex, Offset};
@@ -24,8 +23,11 @@ pub(crate) struct SegmentMeta {
     pub(crate) len_bytes: u64,
     /// Largest record timestamp; `i64::MIN` without records.
     pub(crate) max_timestamp_ms: i64,
-    /// The points of the growing segment; a sealed one has them in its index file.
-    pub(crate) index: Option<Arc<SparseIndex>>,
+    /// Full: it never grows again.
+    pub(crate) sealed: bool,
+    /// The points of a growing segment, or of one whose index file is missing. A sealed segment
+    /// has them in its index file.
+    pub(crate) index: Option<SparseIndex>,
 }
 
 /// A decision to roll after an entry.
@@ -71,6 +73,14 @@ impl SegmentList {
         let start = start.next_index();
         self.list.retain(|segment| segment.end.next_index() > start);
         self.states.retain(|state| state.next_index() >= start);
+    }
+
+    /// Notes a state file.
+    pub(crate) fn add_state(&mut self, position: LogPosition) {
+        let place = self.states.partition_point(|state| state.next_index() < position.next_index());
+        if self.states.get(place).is_none_or(|state| state.id != position.id) {
+            self.states.insert(place, position);
+        }
     }
 
     /// Notes an applied entry of `size_bytes` and says whether the segment rolls after it.

@@ -87,6 +87,10 @@ impl SegmentWork {
         self.wake.wake();
     }
 
+    pub(crate) fn is_closing(&self) -> bool {
+        self.inner.lock().closing
+    }
+
     pub(crate) fn wake(&self) {
         self.wake.wake();
     }

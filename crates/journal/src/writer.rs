@@ -171,7 +171,7 @@ impl JournalWriter {
             self.node.space.seal(SealedSegment {
                 seg_seq: full.seg_seq,
                 segment: full.segment,
-                entries: full.entries,
+                entries: Arc::new(full.entries),
             });
         }
         let usage = self.node.space.usage();
@@ -206,6 +206,7 @@ impl JournalWriter {
                 if source.kind() == io::ErrorKind::StorageFull {
                     // Nothing was written yet, so waiting for space is no retry of a failed write.
                     node.health.set_disk_full(true);
+                    node.work.wake();
                     Err(Step::IdleFor(SPACE_RETRY))
                 } else {
                     node.health.poison(&path, source);

@@ -1,0 +1,232 @@
+//! Syncs partition segments one file at a time, writes the image, frees journal segments.
+//!
+//! Invariant: a journal segment is freed only after (a) every entry in it is in a *synced*
+//! partition segment, superseded, or durable in a newer journal segment, and (b) an image that
+//! says everything else in it is synced. The decision and the image are taken at one moment, per
+//! group under its lock; segments go strictly oldest first.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use floe_env::OpenMode;
+use floe_model::RaftGroupId;
+
+use crate::checkpoint_image::{CheckpointImage, GrowingImage};
+use crate::group_core::GroupCore;
+use crate::log_state::LogState;
+use crate::metrics::Counters;
+use crate::node::{Node, groups_dir};
+use crate::segment_write::Piece;
+
+/// A failure and the file it concerns.
+pub(crate) type FileError = (PathBuf, io::Error);
+
+/// Files of one group that were written since their last sync.
+struct DirtyGroup {
+    group: Arc<GroupCore>,
+    files: BTreeSet<String>,
+    new_names: bool,
+}
+
+/// The checkpoint of a store.
+pub(crate) struct Checkpointer {
+    dirty: BTreeMap<RaftGroupId, DirtyGroup>,
+    /// Groups that the running checkpoint has still to sync.
+    running: Option<VecDeque<RaftGroupId>>,
+    new_group_dirs: bool,
+    generation: u64,
+    scan_from_seq: u64,
+}
+
+impl Checkpointer {
+    /// Goes on after the image of `generation`, from which recovery scanned `scan_from_seq`.
+    pub(crate) fn new(generation: u64, scan_from_seq: u64) -> Self {
+        Self {
+            dirty: BTreeMap::new(),
+            running: None,
+            new_group_dirs: true,
+            generation,
+            scan_from_seq,
+        }
+    }
+
+    /// Notes what a write left unsynced.
+    pub(crate) fn note(&mut self, group: &Arc<GroupCore>, piece: Piece) {
+        if piece.files.is_empty() {
+            return;
+        }
+        self.new_group_dirs |= piece.new_names;
+        let dirty = self.dirty.entry(group.id).or_insert_with(|| DirtyGroup {
+            group: group.clone(),
+            files: BTreeSet::new(),
+            new_names: false,
+        });
+        dirty.new_names |= piece.new_names;
+        dirty.files.extend(piece.files);
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Begins a checkpoint of what is dirty now, unless one runs.
+    pub(crate) fn begin(&mut self) {
+        if self.running.is_none() {
+            self.running = Some(self.dirty.keys().copied().collect());
+        }
+    }
+
+    /// Does one sync of the running checkpoint, or its last step. `true` when it is finished.
+    pub(crate) fn advance(&mut self, node: &Node) -> Result<bool, FileError> {
+        let Some(running) = &mut self.running else {
+            return Ok(true);
+        };
+        while let Some(id) = running.pop_front() {
+            if let Some(dirty) = self.dirty.remove(&id) {
+                sync_group(node, &dirty)?;
+                return Ok(false);
+            }
+        }
+        self.finish(node)?;
+        self.running = None;
+        Counters::add(&node.counters.checkpoints, 1);
+        Ok(true)
+    }
+
+    fn finish(&mut self, node: &Node) -> Result<(), FileError> {
+        let dir = &node.config.dir;
+        if self.new_group_dirs {
+            let groups = groups_dir(dir);
+            node.vfs.sync_dir(&groups).map_err(|error| (groups, error))?;
+            self.new_group_dirs = false;
+        }
+        let (image, free_up_to) = self.image(node);
+        let path = image_path(dir, image.generation);
+        let bytes = image.encode();
+        let write = || {
+            let file = node.vfs.open(&path, OpenMode::CREATE)?;
+            file.set_len(0)?;
+            file.write_at(&bytes, 0)?;
+            file.sync_data()?;
+            node.vfs.sync_dir(dir)
+        };
+        write().map_err(|error| (path.clone(), error))?;
+        Counters::add(&node.counters.segment_bytes_written, bytes.len() as u64);
+        self.generation = image.generation;
+        self.scan_from_seq = image.scan_from_seq;
+        if let Some(seg_seq) = free_up_to {
+            for surplus in node.space.free_up_to(seg_seq) {
+                // A file that stays is found and removed by the next start.
+                drop(node.vfs.remove_file(&node.space.path(surplus.slot)));
+            }
+        }
+        node.health.set_journal_full(node.space.usage().is_full);
+        Ok(())
+    }
+
+    /// The image of this moment, and up to where it allows to free the journal.
+    fn image(&self, node: &Node) -> (CheckpointImage, Option<u64>) {
+        let (live, deleted) = {
+            let groups = node.groups.lock();
+            let live: Vec<Arc<GroupCore>> = groups.live.values().cloned().collect();
+            (live, groups.deleted.iter().copied().collect())
+        };
+        let by_id: BTreeMap<RaftGroupId, &Arc<GroupCore>> =
+            live.iter().map(|group| (group.id, group)).collect();
+        let mut free_up_to = None;
+        for (seg_seq, entries) in node.space.sealed() {
+            let pinned = entries.iter().any(|(id, highest)| {
+                let group = by_id.get(id);
+                group.is_some_and(|group| group.lock().pins(seg_seq, *highest))
+            });
+            if pinned {
+                break;
+            }
+            free_up_to = Some(seg_seq);
+        }
+        let image = CheckpointImage {
+            generation: self.generation + 1,
+            scan_from_seq: free_up_to.map_or(self.scan_from_seq, |seq| seq + 1),
+            lsn: 0,
+            groups: live
+                .iter()
+                .map(|group| group.lock().image(group.id, group.kind, group.meta.clone()))
+                .collect(),
+            deleted,
+        };
+        (image, free_up_to)
+    }
+}
+
+/// Queues again what pins the oldest journal segment without a chance to be applied soon. `true`
+/// when something was queued.
+pub(crate) fn reappend_oldest(node: &Node) -> bool {
+    let Some((seg_seq, entries)) = node.space.sealed().into_iter().next() else {
+        return false;
+    };
+    let mut frames = 0;
+    for (id, highest) in entries.iter() {
+        let group = node.groups.lock().live.get(id).cloned();
+        if let Some(group) = group
+            && group.lock().pins(seg_seq, *highest)
+        {
+            frames += group.reappend(node, seg_seq);
+        }
+    }
+    Counters::add(&node.counters.frames_reappended, frames);
+    frames > 0
+}
+
+/// The path of the image of `generation`.
+pub(crate) fn image_path(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("ckpt.{}", generation & 1))
+}
+
+fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<(), FileError> {
+    let group = &dirty.group;
+    let (written, growing, resets, deleted) = {
+        let state = group.lock();
+        (state.written, growing_image(&state), state.resets, state.deleted)
+    };
+    if deleted {
+        return Ok(());
+    }
+    let dir = node.group_dir(group.id);
+    for name in &dirty.files {
+        let path = dir.join(name);
+        let file = match node.vfs.open(&path, OpenMode::WRITE) {
+            Ok(file) => file,
+            // Purged since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err((path, error)),
+        };
+        file.sync_data().map_err(|error| (path, error))?;
+        Counters::add(&node.counters.checkpoint_syncs, 1);
+    }
+    if dirty.new_names {
+        node.vfs.sync_dir(&dir).map_err(|error| (dir, error))?;
+    }
+    let mut state = group.lock();
+    if state.resets == resets && state.synced.next_index() < written.next_index() {
+        state.synced = written;
+        state.synced_growing = growing;
+    }
+    Ok(())
+}
+
+fn growing_image(state: &LogState) -> Option<GrowingImage> {
+    let last = state.segments.list.last().filter(|last| !last.sealed)?;
+    let first_index = last.first.next_index();
+    Some(GrowingImage {
+        first_index,
+        len_bytes: last.len_bytes,
+        max_timestamp_ms: last.max_timestamp_ms,
+        terms: state.terms.between(first_index, last.end.next_index()),
+    })
+}

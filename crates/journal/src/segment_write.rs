@@ -1,0 +1,285 @@
+//! Moves applied entries of one group from memory to its partition segment, a piece at a time.
+//!
+//! Invariant: only entries that are applied *and* durable in the journal are written, in order;
+//! `written` moves after the write returned, under the group's lock, and only if no reset came
+//! in between. Repeating a piece after a crash or a full disk writes the same bytes again.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_env::OpenMode;
+use floe_model::{LogIndex, Term};
+use floe_record::Entry;
+
+use crate::group_core::GroupCore;
+use crate::index_file::{self, SegmentSummary};
+use crate::log_position::LogPosition;
+use crate::log_state::LogState;
+use crate::metrics::Counters;
+use crate::node::Node;
+use crate::partition_segment::{
+    FileKind, SEGMENT_HEADER_BYTES, encode_header, file_name,
+};
+use crate::segment_list::SegmentMeta;
+use crate::sparse_index::{IndexPoint, SparseIndex};
+use crate::state_file;
+
+/// Bytes of one piece, unless one entry is larger.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What was done for a group.
+pub(crate) struct Piece {
+    /// Files with new bytes, to be synced by the next checkpoint.
+    pub(crate) files: Vec<String>,
+    /// A file got a name.
+    pub(crate) new_names: bool,
+    pub(crate) bytes: u64,
+    /// The group has more to write.
+    pub(crate) more: bool,
+}
+
+enum Plan {
+    Nothing,
+    Roll(RollPlan),
+    Write(WritePlan),
+}
+
+struct RollPlan {
+    after: LogPosition,
+    state: Option<Bytes>,
+    sealed: Option<(SegmentSummary, SparseIndex)>,
+    resets: u64,
+}
+
+struct WritePlan {
+    first: LogPosition,
+    is_new: bool,
+    len_bytes: u64,
+    max_timestamp_ms: i64,
+    entries: Vec<Arc<Entry>>,
+    resets: u64,
+}
+
+/// Writes the next piece of `group`, using `buffer` for the bytes.
+pub(crate) fn write_piece(
+    node: &Node,
+    group: &Arc<GroupCore>,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Piece> {
+    let plan = plan(&group.lock());
+    match plan {
+        Plan::Nothing => Ok(Piece {
+            files: Vec::new(),
+            new_names: false,
+            bytes: 0,
+            more: false,
+        }),
+        Plan::Roll(roll) => carry_out_roll(node, group, roll),
+        Plan::Write(write) => carry_out_write(node, group, &write, buffer),
+    }
+}
+
+fn plan(state: &LogState) -> Plan {
+    if let Some(roll) = state.segments.rolls.front()
+        && state.written.next_index() >= roll.after.next_index()
+    {
+        return Plan::Roll(RollPlan {
+            after: roll.after,
+            state: roll.state.clone(),
+            sealed: sealed_summary(state),
+            resets: state.resets,
+        });
+    }
+    if !state.is_dirty() {
+        return Plan::Nothing;
+    }
+    let end = match state.segments.rolls.front() {
+        Some(roll) => roll.after.next_index().min(state.writable_end()),
+        None => state.writable_end(),
+    };
+    let (mut bytes, mut entries) = (0, Vec::new());
+    for slot in state.tail.from(state.written.next_index()) {
+        let over = bytes + slot.entry.encoded_len() > PIECE_BYTES && !entries.is_empty();
+        if slot.entry.index >= end || over {
+            break;
+        }
+        bytes += slot.entry.encoded_len();
+        entries.push(slot.entry.clone());
+    }
+    let growing = state.segments.list.last();
+    let growing = growing.filter(|last| !last.sealed && last.end.id == state.written.id);
+    let (first, len_bytes, max_timestamp_ms) = growing
+        .map_or((state.written, SEGMENT_HEADER_BYTES, i64::MIN), |last| {
+            (last.first, last.len_bytes, last.max_timestamp_ms)
+        });
+    Plan::Write(WritePlan {
+        first,
+        is_new: growing.is_none(),
+        len_bytes,
+        max_timestamp_ms,
+        entries,
+        resets: state.resets,
+    })
+}
+
+/// What the index file of the growing segment says; `None` when there is none to seal.
+fn sealed_summary(state: &LogState) -> Option<(SegmentSummary, SparseIndex)> {
+    let last = state.segments.list.last().filter(|last| !last.sealed)?;
+    let summary = SegmentSummary {
+        first_index: last.first.next_index(),
+        log_len: last.len_bytes,
+        end: last.end,
+        max_timestamp_ms: last.max_timestamp_ms,
+        terms: terms_between(state, last.first.next_index(), last.end.next_index()),
+    };
+    Some((summary, last.index.clone().unwrap_or_default()))
+}
+
+fn terms_between(state: &LogState, from: LogIndex, to: LogIndex) -> Vec<(LogIndex, Term)> {
+    state.terms.between(from, to)
+}
+
+fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: RollPlan) -> io::Result<Piece> {
+    let dir = node.group_dir(group.id);
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    let mut write = |name: String, content: &[u8]| {
+        let file = node.vfs.open(&dir.join(&name), OpenMode::CREATE)?;
+        file.set_len(0)?;
+        file.write_at(content, 0)?;
+        bytes += content.len() as u64;
+        files.push(name);
+        io::Result::Ok(())
+    };
+    if let Some((summary, index)) = &roll.sealed {
+        let content = index_file::encode(group.id, summary, index);
+        write(file_name(summary.first_index, FileKind::Index), &content)?;
+    }
+    if let Some(state) = &roll.state {
+        let content = state_file::encode(group.id, &roll.after, state);
+        write(file_name(roll.after.next_index(), FileKind::State), &content)?;
+    }
+    let mut state = group.lock();
+    if state.resets == roll.resets {
+        state.segments.rolls.pop_front();
+        if roll.state.is_some() {
+            state.segments.add_state(roll.after);
+        }
+        if let Some(last) = state.segments.list.last_mut()
+            && roll.sealed.is_some()
+        {
+            last.sealed = true;
+            last.index = None;
+        }
+    }
+    let more = state.is_dirty() || !state.segments.rolls.is_empty();
+    drop(state);
+    if let Some((summary, _)) = &roll.sealed {
+        // The next reader loads the index from its file.
+        node.cache.forget((group.id, summary.first_index));
+    }
+    Counters::add(&node.counters.segment_bytes_written, bytes);
+    Ok(Piece {
+        new_names: !files.is_empty(),
+        files,
+        bytes,
+        more,
+    })
+}
+
+fn carry_out_write(
+    node: &Node,
+    group: &Arc<GroupCore>,
+    write: &WritePlan,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Piece> {
+    let dir = node.group_dir(group.id);
+    let first_index = write.first.next_index();
+    if write.is_new {
+        node.vfs.create_dir_all(&dir)?;
+    }
+    let key = (group.id, first_index);
+    let segment = node.cache.open(&*node.vfs, &dir, key, write.is_new)?;
+    buffer.clear();
+    let mut at = write.len_bytes;
+    if write.is_new {
+        // A file of that name can only be what a former life left behind unsynced.
+        segment.file.set_len(0)?;
+        buffer.extend_from_slice(&encode_header(group.id, &write.first));
+        at = 0;
+    }
+    for entry in &write.entries {
+        entry.encode_into(buffer);
+    }
+    segment.file.write_at(buffer, at)?;
+    let bytes = buffer.len() as u64;
+    Counters::add(&node.counters.segment_bytes_written, bytes);
+    buffer.shrink_to(2 * PIECE_BYTES);
+
+    let mut state = group.lock();
+    let mut freed_bytes = 0;
+    let mut queue = false;
+    if state.resets == write.resets {
+        freed_bytes = note_written(&mut state, write);
+        queue = !std::mem::replace(&mut state.in_eviction_queue, true);
+    }
+    let more = state.is_dirty() || !state.segments.rolls.is_empty();
+    drop(state);
+    node.budget.written(freed_bytes);
+    if queue {
+        node.budget.queue(group);
+    }
+    node.budget.enforce();
+    Ok(Piece {
+        files: vec![file_name(first_index, FileKind::Log)],
+        new_names: write.is_new,
+        bytes,
+        more,
+    })
+}
+
+/// Moves `written` behind the entries of `write`; returns the bytes that may leave memory.
+fn note_written(state: &mut LogState, write: &WritePlan) -> u64 {
+    if write.is_new {
+        state.segments.list.push(SegmentMeta {
+            first: write.first,
+            end: write.first,
+            len_bytes: SEGMENT_HEADER_BYTES,
+            max_timestamp_ms: i64::MIN,
+            sealed: false,
+            index: Some(SparseIndex::default()),
+        });
+    }
+    let Some(last) = state.segments.list.last_mut() else {
+        return 0;
+    };
+    let mut written_bytes = 0;
+    for entry in &write.entries {
+        note_entry(last, entry);
+        written_bytes += crate::tail::charge_bytes(entry);
+    }
+    debug_assert!(write.max_timestamp_ms <= last.max_timestamp_ms);
+    state.written = last.end;
+    written_bytes
+}
+
+/// Adds an entry at the end of a growing segment.
+pub(crate) fn note_entry(segment: &mut SegmentMeta, entry: &Entry) {
+    if let Some(index) = &mut segment.index {
+        index.offer(IndexPoint {
+            base_offset: entry.base_offset,
+            index: entry.index,
+            max_timestamp_ms: segment.max_timestamp_ms,
+            position: segment.len_bytes,
+        });
+    }
+    let timestamps = entry.batches().iter().map(|batch| batch.header().max_timestamp_ms);
+    segment.max_timestamp_ms = timestamps.fold(segment.max_timestamp_ms, i64::max);
+    segment.len_bytes += entry.encoded_len() as u64;
+    segment.end = LogPosition {
+        id: Some(entry.log_id()),
+        next_offset: entry.next_offset(),
+        appended_at_ms: entry.appended_at_ms,
+    };
+}
