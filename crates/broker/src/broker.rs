@@ -42,8 +42,10 @@ impl Broker {
             reasons.push(NotReady::NoController);
         }
         match *core.unopened.borrow() {
-            Some(0) | None => {}
+            Some(0) => {}
             Some(remaining) => reasons.push(NotReady::OpeningReplicas { remaining }),
+            None if reasons.is_empty() => reasons.push(NotReady::NotJoined),
+            None => {}
         }
         match &*core.journal.status().borrow() {
             StoreStatus::Healthy => {}

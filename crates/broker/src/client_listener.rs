@@ -8,13 +8,18 @@ use floe_rpc::{
     ClientApi as _, ClientApiRequest, ClientApiResponse, Serve as _, ServerLimits, serve_client,
 };
 use futures::future::Either;
+use tokio::sync::Semaphore;
 
 use crate::Broker;
 use crate::core::Core;
 
+/// Open client connections of a node; more are closed at once.
+const CONNECTIONS_MAX: usize = 4096;
+
 /// Accepts until the node drains.
 pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
     let draining = core.draining.clone();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let connection = match accepted {
             Ok(connection) => connection,
@@ -25,8 +30,13 @@ pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
                 continue;
             }
         };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(peer_addr = %connection.peer_addr, "too many connections");
+            continue;
+        };
         let served = Arc::clone(&core);
         core.spawn(async move {
+            let _place = place;
             let broker = Broker::new(Arc::clone(&served));
             let peer_addr = connection.peer_addr;
             let me = served.identity_now();

@@ -47,7 +47,7 @@ pub(crate) struct Core {
     pub(crate) admission: Admission,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) metrics: Metrics,
-    /// Replicas that metadata places here and that are not open.
+    /// Replicas that metadata places here and that are not open; `None` before the first look.
     pub(crate) unopened: watch::Sender<Option<usize>>,
     /// Why the node must stop, once it must.
     pub(crate) failure: watch::Sender<Option<NodeFailure>>,

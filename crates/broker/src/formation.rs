@@ -110,7 +110,7 @@ async fn found(
         even if even % 2 == 0 => even - 1,
         odd => odd,
     };
-    let founder = |(place, (node_id, node_uuid))| Founder {
+    let founder = |(place, (node_id, node_uuid)): (u64, _)| Founder {
         replica_id: ReplicaId(place + 1),
         node_id,
         node_uuid,

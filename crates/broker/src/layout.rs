@@ -73,6 +73,9 @@ impl Follower {
 
     /// Opens and deletes; tells whether nothing is left to do.
     async fn follow_layout(&mut self, state: &Arc<State>) -> bool {
+        if state.formation().is_none() {
+            return true;
+        }
         let node_id = self.core.config.node_id;
         let wanted = state.hosted_by(node_id).filter(|set| !self.opened.contains(&set.raft_group));
         let wanted: Vec<_> = wanted.map(|set| set.raft_group).collect();

@@ -66,10 +66,7 @@ async fn enforce(core: &Core, partition: &Partition) -> Result<(), Failure> {
             partition.control(Control::TrimBefore(before)).await?;
         }
     }
-    let kept = partition.log_start_offset();
-    if partition.log().advance_log_start(kept).is_some()
-        && let Err(error) = partition.raft().purge_to_log_start().await
-    {
+    if let Err(error) = partition.raft().trim(partition.log_start_offset()).await {
         tracing::debug!(group = %partition.group(), %error, "segments not dropped yet");
     }
     Ok(())

@@ -46,10 +46,14 @@ pub(super) async fn run(
         };
         tokio::select! {
             () = over => {}
-            () = serve(&core, &replica, epoch, &mut asks) => {
-                // Another node took over in metadata; this replica will hear of it, too.
-                let over = role.wait_for(|role| role.serving_epoch() != Some(epoch));
-                refuse_until(over, &mut asks).await;
+            end = serve(&core, &replica, epoch, &mut asks) => match end {
+                // This replica will hear of it, too.
+                End::Fenced => {
+                    let over = role.wait_for(|role| role.serving_epoch() != Some(epoch));
+                    refuse_until(over, &mut asks).await;
+                }
+                End::Again => {}
+                End::Closed => return,
             }
         }
     }
@@ -65,15 +69,25 @@ async fn refuse_until<T>(over: impl Future<Output = T>, asks: &mut mpsc::Receive
     }
 }
 
-/// Takes office and coordinates until metadata knows another coordinator.
+/// Why a tenure ended while the replica still leads.
+enum End {
+    /// Metadata knows a newer coordinator.
+    Fenced,
+    /// Something of it was found superseded: whether all is, taking office again will tell.
+    Again,
+    /// Nobody can ask any more.
+    Closed,
+}
+
+/// Takes office and coordinates until something says that another node does.
 async fn serve(
     core: &Arc<Core>,
     replica: &Arc<OffsetsReplica>,
     epoch: LeaderEpoch,
     asks: &mut mpsc::Receiver<Ask>,
-) {
+) -> End {
     if !take_office(core, replica.index, epoch, asks).await {
-        return;
+        return End::Fenced;
     }
     let mut tenure = Tenure::begin(core, replica, epoch);
     let mut metadata = core.metadata.clone();
@@ -84,13 +98,13 @@ async fn serve(
             Some((group, event)) = tenure.proposals.next() => tenure.event(&group, event),
             ask = asks.recv() => match ask {
                 Some(ask) => tenure.ask(ask),
-                None => return,
+                None => return End::Closed,
             },
             state = metadata.changed() => tenure.metadata_changed(&state),
             () = sleep_until(core, deadline) => tenure.tick(),
         }
         if tenure.is_over {
-            return;
+            return End::Again;
         }
     }
 }

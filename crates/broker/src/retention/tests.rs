@@ -5,7 +5,7 @@ use floe_model::LogIndex;
 use super::*;
 
 fn segments(sizes_and_times: &[(u64, i64)]) -> Vec<SegmentInfo> {
-    let segment = |(place, &(size_bytes, max_timestamp_ms))| SegmentInfo {
+    let segment = |(place, &(size_bytes, max_timestamp_ms)): (i64, &(u64, i64))| SegmentInfo {
         base_offset: Offset(place * 10),
         first_index: LogIndex(place.unsigned_abs()),
         size_bytes,

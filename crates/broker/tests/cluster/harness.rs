@@ -1,0 +1,261 @@
+//! Nodes in one process, on free ports of loopback and in temporary directories.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use bytes::Bytes;
+use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
+use floe_env::Env;
+use floe_model::{Acks, ErrorCode, LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId};
+use floe_model::{PartitionIndex, Sequence, TopicName};
+use floe_record::{BatchBuilder, Compression, Limits, Record, records};
+use floe_rpc::{
+    CreateTopic, Failure, Fetch, FetchPart, PartitionKey, Produce, ProducePart, ProducerIdentity,
+    TopicInfo,
+};
+use tempfile::TempDir;
+
+/// Nothing here takes longer, however slow the machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cluster whose nodes come and go.
+pub(crate) struct Cluster {
+    dir: TempDir,
+    seeds: Vec<Seed>,
+    nodes: BTreeMap<NodeId, Node>,
+}
+
+impl Cluster {
+    /// Starts `count` nodes that form a cluster.
+    pub(crate) async fn start(count: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Ports that were free a moment ago: nodes must know each other's before they start.
+        let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addr = |place: usize| held[place].local_addr().unwrap().to_string();
+        let seeds = (0..count as usize)
+            .map(|place| Seed { node_id: node_id(place + 1), peer_addr: addr(place) })
+            .collect();
+        drop(held);
+        let mut cluster = Self { dir, seeds, nodes: BTreeMap::new() };
+        for place in 1..=count as usize {
+            cluster.start_node(node_id(place)).await;
+        }
+        cluster.ready().await;
+        cluster
+    }
+
+    pub(crate) async fn start_node(&mut self, id: NodeId) {
+        let config = self.config(id);
+        let node = start_node(config, Env::real().unwrap()).await.unwrap();
+        self.nodes.insert(id, node);
+    }
+
+    pub(crate) fn config(&self, id: NodeId) -> NodeConfig {
+        let seed = self.seeds.iter().find(|seed| seed.node_id == id).unwrap();
+        let mut config = NodeConfig::single(id, self.dir.path().join(id.to_string()));
+        config.peer_listen = seed.peer_addr.clone();
+        config.seeds = self.seeds.clone();
+        config.journal.journal_bytes = 64 << 20;
+        config.journal.journal_segment_bytes = 8 << 20;
+        config.journal.prewrite = false;
+        config
+    }
+
+    /// Stops a node as SIGTERM does.
+    pub(crate) async fn stop_node(&mut self, id: NodeId) {
+        let node = self.nodes.remove(&id).unwrap();
+        node.shutdown(Duration::from_secs(9)).await.unwrap();
+    }
+
+    /// Waits until every running node is ready.
+    pub(crate) async fn ready(&self) {
+        for node in self.nodes.values() {
+            let broker = node.broker();
+            eventually("ready", || async { broker.readiness().is_empty() }).await;
+        }
+    }
+
+    pub(crate) fn broker(&self, id: u32) -> Broker {
+        self.nodes[&NodeId(id)].broker()
+    }
+
+    pub(crate) fn brokers(&self) -> Vec<Broker> {
+        self.nodes.values().map(Node::broker).collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// The running node that leads the partition, as that node itself sees it.
+    pub(crate) async fn leader(&self, key: PartitionKey) -> (NodeId, Broker) {
+        let found = std::sync::Mutex::new(None);
+        eventually("a leader", || async {
+            for (id, node) in &self.nodes {
+                let broker = node.broker();
+                let offsets = floe_rpc::ListOffsets {
+                    parts: vec![floe_rpc::ListOffsetsPart { key, at: floe_rpc::OffsetAt::End }],
+                };
+                let Ok(listed) = broker.list_offsets(offsets).await else { continue };
+                if listed[0].outcome.is_ok() {
+                    *found.lock().unwrap() = Some((*id, broker));
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        found.into_inner().unwrap().unwrap()
+    }
+
+    /// Produces to whoever leads until it is acknowledged.
+    pub(crate) async fn produce(&self, key: PartitionKey, batch: &Bytes) -> Offset {
+        let patience = async {
+            loop {
+                for broker in self.brokers() {
+                    match produce(&broker, key, batch.clone()).await {
+                        Ok(offset) => return offset,
+                        Err(failure) if failure.code.is_retriable() => {}
+                        Err(failure) => panic!("produce failed: {failure:?}"),
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, patience).await.unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        for (_, node) in self.nodes {
+            node.shutdown(Duration::from_secs(9)).await.unwrap();
+        }
+    }
+}
+
+fn node_id(place: usize) -> NodeId {
+    NodeId(u32::try_from(place).unwrap())
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, holds).await.is_err() {
+        panic!("not within {PATIENCE:?}: {what}");
+    }
+}
+
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+pub(crate) async fn create_topic(broker: &Broker, name: &str, partitions: u32) -> TopicInfo {
+    let request = CreateTopic {
+        name: topic_name(name),
+        partitions,
+        replication: None,
+        configs: BTreeMap::new(),
+        if_not_exists: false,
+        timeout_ms: 30_000,
+    };
+    broker.create_topic(request).await.unwrap()
+}
+
+pub(crate) fn key_of(topic: &TopicInfo, partition: u32) -> PartitionKey {
+    PartitionKey { topic_id: topic.topic_id, partition: PartitionIndex(partition) }
+}
+
+/// A batch of records with these values.
+pub(crate) fn batch(values: &[&str], producer: Option<(ProducerIdentity, i32)>) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    if let Some((identity, sequence)) = producer {
+        let (id, epoch) = (identity.producer_id, identity.producer_epoch);
+        builder.producer(id, epoch, Sequence(sequence));
+    }
+    for value in values {
+        let value = Some(Bytes::copy_from_slice(value.as_bytes()));
+        builder.push(&Record { timestamp_ms: 1_000, key: None, value, headers: Vec::new() });
+    }
+    builder.build()
+}
+
+/// One attempt on one node.
+pub(crate) async fn produce(
+    broker: &Broker,
+    key: PartitionKey,
+    batch: Bytes,
+) -> Result<Offset, Failure> {
+    produce_with(broker, key, batch, Acks::Quorum).await
+}
+
+pub(crate) async fn produce_with(
+    broker: &Broker,
+    key: PartitionKey,
+    batch: Bytes,
+    acks: Acks,
+) -> Result<Offset, Failure> {
+    let parts = vec![ProducePart { key, batches: vec![batch.into()] }];
+    let request = Produce { acks, timeout_ms: 5_000, parts };
+    let mut replies = broker.produce(request).await?;
+    Ok(replies.remove(0).outcome?.base_offsets[0])
+}
+
+pub(crate) fn fetch_request(key: PartitionKey, offset: Offset, wait_ms_max: u32) -> Fetch {
+    Fetch {
+        wait_ms_max,
+        min_bytes: 1,
+        bytes_max: 8 << 20,
+        parts: vec![FetchPart { key, offset, bytes_max: 1 << 20, owner: None }],
+    }
+}
+
+/// One attempt on one node: offsets and values from `offset` on.
+pub(crate) async fn fetch(
+    broker: &Broker,
+    key: PartitionKey,
+    offset: Offset,
+    wait_ms_max: u32,
+) -> Result<Vec<(Offset, String)>, Failure> {
+    let mut replies = broker.fetch(fetch_request(key, offset, wait_ms_max)).await?;
+    let limits = Limits { batch_bytes_max: 8 << 20, decompressed_bytes_max: 64 << 20 };
+    let mut found = Vec::new();
+    for batch in replies.remove(0).outcome? {
+        for (at, record) in records(&batch.into_batch().unwrap(), &limits).unwrap() {
+            if at >= offset {
+                let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+                found.push((at, value));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Everything in a partition, from its leader.
+pub(crate) async fn read_all(cluster: &Cluster, key: PartitionKey) -> Vec<(Offset, String)> {
+    let mut all: Vec<(Offset, String)> = Vec::new();
+    loop {
+        let (_, broker) = cluster.leader(key).await;
+        let next = all.last().map_or(Offset(0), |(offset, _)| *offset + 1);
+        match fetch(&broker, key, next, 0).await {
+            Ok(more) if more.is_empty() => return all,
+            Ok(more) => all.extend(more),
+            Err(failure) if failure.code.is_retriable() => {}
+            Err(failure) => panic!("fetch failed: {failure:?}"),
+        }
+    }
+}
+
+pub(crate) const NO_PRODUCER: ProducerIdentity =
+    ProducerIdentity { producer_id: ProducerId(-1), producer_epoch: ProducerEpoch(-1) };
+
+pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> ErrorCode {
+    outcome.unwrap_err().code
+}
+
+pub(crate) fn no_epoch() -> LeaderEpoch {
+    LeaderEpoch(-1)
+}

@@ -1,0 +1,60 @@
+//! Whole nodes in this process: one and three of them, produce and fetch, stop and start.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::time::Duration;
+
+use floe_model::{ErrorCode, Offset};
+use harness::{Cluster, batch, code, create_topic, fetch, key_of, produce, read_all};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_alone_forms_and_serves() {
+    let cluster = Cluster::start(1).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 2).await;
+    assert_eq!(topic.partitions.len(), 2);
+    let key = key_of(&topic, 1);
+    assert_eq!(produce(&broker, key, batch(&["a", "b"], None)).await.unwrap(), Offset(0));
+    assert_eq!(produce(&broker, key, batch(&["c"], None)).await.unwrap(), Offset(2));
+    let found = fetch(&broker, key, Offset(1), 0).await.unwrap();
+    assert_eq!(found, [(Offset(1), "b".to_owned()), (Offset(2), "c".to_owned())]);
+    assert_eq!(fetch(&broker, key, Offset(3), 0).await.unwrap(), []);
+    assert_eq!(code(fetch(&broker, key, Offset(4), 0).await), ErrorCode::OffsetOutOfRange);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_form_replicate_and_answer_with_the_leader() {
+    let cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(2), "orders", 3).await;
+    for partition in 0..3 {
+        let key = key_of(&topic, partition);
+        let (leader, broker) = cluster.leader(key).await;
+        assert_eq!(produce(&broker, key, batch(&["x"], None)).await.unwrap(), Offset(0));
+        for id in cluster.ids().into_iter().filter(|&id| id != leader) {
+            let failure = produce(&cluster.broker(id.0), key, batch(&["y"], None)).await;
+            let failure = failure.unwrap_err();
+            assert_eq!(failure.code, ErrorCode::NotLeader);
+            assert_eq!(failure.leader.unwrap().node, leader);
+        }
+        assert_eq!(read_all(&cluster, key).await, [(Offset(0), "x".to_owned())]);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_poll_ends_with_the_record_it_waits_for() {
+    let cluster = Cluster::start(1).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let waiting = tokio::spawn({
+        let broker = broker.clone();
+        async move { fetch(&broker, key, Offset(0), 30_000).await.unwrap() }
+    });
+    produce(&broker, key, batch(&["late"], None)).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    assert_eq!(found, [(Offset(0), "late".to_owned())]);
+    cluster.stop().await;
+}
