@@ -4,7 +4,10 @@
 //! starts a thread or task except through an [`Env`]. A node is an ordinary async function of its
 //! configuration and an `Env`, so several run in one process and the simulator can own them all.
 
-#![allow(clippy::disallowed_methods, reason = "these are the calls that the seams stand for")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these are the calls that the seams stand for"
+)]
 
 mod clock;
 mod io_machine;

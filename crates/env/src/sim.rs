@@ -1,5 +1,6 @@
 //! Simulated machines.
 
+mod file_state;
 mod vfs;
 
 pub use vfs::{CrashPlan, SimVfs};

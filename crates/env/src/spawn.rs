@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{IoMachine, IoWake, Rng, Step};
+use crate::{IoMachine, IoWake, Rng, SimVfs, Step};
 
 /// Starts concurrent work. In the simulator blocking work runs inline in virtual time.
 #[derive(Clone, Debug)]
@@ -17,7 +17,11 @@ pub struct Spawn {
 #[derive(Clone, Debug)]
 enum Mode {
     Real,
-    Sim { rng: Rng, io_latency: Duration },
+    Sim {
+        rng: Rng,
+        io_latency: Duration,
+        disk: Option<SimVfs>,
+    },
 }
 
 /// A running [`IoMachine`]; join it after its machine was told to finish.
@@ -45,8 +49,22 @@ impl Spawn {
     #[must_use]
     pub fn sim(rng: Rng, io_latency: Duration) -> Self {
         Self {
-            mode: Mode::Sim { rng, io_latency },
+            mode: Mode::Sim {
+                rng,
+                io_latency,
+                disk: None,
+            },
         }
+    }
+
+    /// Lets the steps of I/O machines settle what earlier steps wrote to `disk`, as the contract
+    /// of [`IoMachine`] says. No effect on real threads.
+    #[must_use]
+    pub fn with_disk(mut self, written: SimVfs) -> Self {
+        if let Mode::Sim { disk, .. } = &mut self.mode {
+            *disk = Some(written);
+        }
+        self
     }
 
     /// Starts a task on the current runtime.
@@ -71,9 +89,15 @@ impl Spawn {
             Mode::Real => tokio::task::spawn_blocking(work)
                 .await
                 .map_err(io::Error::other),
-            Mode::Sim { rng, io_latency } => {
+            Mode::Sim {
+                rng,
+                io_latency,
+                disk,
+            } => {
                 tokio::time::sleep(rng.jitter(Duration::ZERO, *io_latency * 2)).await;
-                Ok(work())
+                let outcome = work();
+                disk.iter().for_each(SimVfs::settle);
+                Ok(outcome)
             }
         }
     }
@@ -101,11 +125,16 @@ impl Spawn {
                     })?;
                 tokio::spawn(async move { drop(finished.await) })
             }
-            Mode::Sim { rng, io_latency } => {
-                let (rng, io_latency) = (rng.fork(), *io_latency);
+            Mode::Sim {
+                rng,
+                io_latency,
+                disk,
+            } => {
+                let (rng, io_latency, disk) = (rng.fork(), *io_latency, disk.clone());
                 tokio::spawn(async move {
                     loop {
                         tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
+                        disk.iter().for_each(SimVfs::settle);
                         match machine.step() {
                             Step::Again => {}
                             Step::Idle => wake.wait(None).await,

@@ -168,7 +168,7 @@ impl Seat {
             vfs: Arc::new(self.vfs.clone()),
             clock,
             rng: self.rng.fork(),
-            spawn: Spawn::sim(self.rng.fork(), IO_LATENCY),
+            spawn: Spawn::sim(self.rng.fork(), IO_LATENCY).with_disk(self.vfs.clone()),
         }
     }
 

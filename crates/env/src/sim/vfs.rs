@@ -3,7 +3,7 @@
 //! Sits under the same trait as the real one. A crash keeps, of every file, what was synced and
 //! a random part of the rest, cut at 512-byte sectors and written in any order; of every
 //! directory the names that were synced. Files opened with `direct_sync` are durable per write,
-//! except that the last write may be torn when nothing was done on the file since.
+//! except that the last write to each may be torn until [`SimVfs::settle`] says that it is over.
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::file_state::FileState;
 use crate::{DirEntry, DirLock, OpenMode, Rng, Vfs, VfsFile};
 
 /// What a crash does to data that was not synced.
@@ -24,8 +25,6 @@ pub enum CrashPlan {
     /// Power fails: of what was not synced a random set of sectors survives.
     KeepRandomSectors,
 }
-
-const SECTOR_BYTES: usize = 512;
 
 /// The simulated file system of one host. Clones share it; it outlives the host's crashes.
 #[derive(Clone)]
@@ -44,6 +43,8 @@ struct Disk {
     /// Operations that change the disk, counted from the last `set_budget`.
     budget: Option<u64>,
     fail_syncs: bool,
+    /// Files with a write in flight.
+    in_flight: Vec<usize>,
     locked: BTreeMap<PathBuf, u64>,
     generation: u64,
 }
@@ -52,16 +53,6 @@ struct Disk {
 enum Node {
     Dir,
     File(usize),
-}
-
-#[derive(Default)]
-struct FileState {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    /// Written since the last sync.
-    dirty: bool,
-    /// The byte range of the last `direct_sync` write, which a crash may still tear.
-    in_flight: Option<(usize, Vec<u8>)>,
 }
 
 impl SimVfs {
@@ -78,6 +69,7 @@ impl SimVfs {
                 capacity_bytes,
                 budget: None,
                 fail_syncs: false,
+                in_flight: Vec::new(),
                 locked: BTreeMap::new(),
                 generation: 0,
             })),
@@ -98,6 +90,15 @@ impl SimVfs {
     /// Makes every sync fail with EIO and drop what was not synced, as Linux does.
     pub fn set_fail_syncs(&self, fail: bool) {
         self.disk.lock().fail_syncs = fail;
+    }
+
+    /// Ends the writes in flight: whoever issued them has seen that they are done. The driver of
+    /// [`IoMachine`](crate::IoMachine)s calls it before a step.
+    pub fn settle(&self) {
+        let mut disk = self.disk.lock();
+        for id in std::mem::take(&mut disk.in_flight) {
+            disk.files[id].in_flight = None;
+        }
     }
 
     /// Stops the host. Files opened before are dead; locks are released.
@@ -158,6 +159,7 @@ impl Disk {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             self.files[id].live.resize(len, 0);
+            self.files[id].touch(have..len);
         }
         Ok(())
     }
@@ -171,39 +173,11 @@ impl Disk {
             return;
         }
         self.live = self.durable.clone();
+        self.in_flight.clear();
         let rng = self.rng.clone();
         for file in &mut self.files {
             file.lose_unsynced(plan, &rng);
         }
-    }
-}
-
-impl FileState {
-    fn lose_unsynced(&mut self, plan: CrashPlan, rng: &Rng) {
-        let mut kept = std::mem::take(&mut self.durable);
-        if let Some((offset, before)) = self.in_flight.take() {
-            // The write was issued and not yet seen to finish: any of its sectors may be old.
-            for (place, sector) in before.chunks(SECTOR_BYTES).enumerate() {
-                if plan == CrashPlan::LoseUnsynced || rng.chance(0.5) {
-                    let at = offset + place * SECTOR_BYTES;
-                    kept[at..at + sector.len()].copy_from_slice(sector);
-                }
-            }
-        }
-        if plan == CrashPlan::KeepRandomSectors && self.dirty {
-            if self.live.len() > kept.len() && rng.chance(0.5) {
-                kept.resize(self.live.len(), 0);
-            }
-            for at in (0..kept.len().min(self.live.len())).step_by(SECTOR_BYTES) {
-                let end = (at + SECTOR_BYTES).min(kept.len()).min(self.live.len());
-                if rng.chance(0.5) {
-                    kept[at..end].copy_from_slice(&self.live[at..end]);
-                }
-            }
-        }
-        self.live.clone_from(&kept);
-        self.durable = kept;
-        self.dirty = false;
     }
 }
 
@@ -422,9 +396,12 @@ impl VfsFile for SimFile {
             file.in_flight = Some((start, file.durable[start..end].to_vec()));
             file.durable[start..end].copy_from_slice(bytes);
         } else {
-            file.dirty = true;
+            file.touch(start..end);
         }
         file.live[start..end].copy_from_slice(bytes);
+        if self.mode.direct_sync {
+            disk.in_flight.push(self.id);
+        }
         Ok(())
     }
 
@@ -446,13 +423,10 @@ impl VfsFile for SimFile {
         if fail {
             // The kernel drops dirty pages after a failed write-back: a second sync would lie.
             file.live.clone_from(&file.durable);
-            file.dirty = false;
+            file.dirty = 0..0;
             return Err(rustix::io::Errno::IO.into());
         }
-        if file.dirty || file.live.len() != file.durable.len() {
-            file.durable.clone_from(&file.live);
-            file.dirty = false;
-        }
+        file.make_durable();
         Ok(())
     }
 
@@ -463,8 +437,9 @@ impl VfsFile for SimFile {
         let len = usize::try_from(len_bytes).map_err(io::Error::other)?;
         disk.grow(self.id, len)?;
         let file = &mut disk.files[self.id];
+        let before = file.live.len();
         file.live.truncate(len);
-        file.dirty = true;
+        file.touch(len.min(before)..before);
         Ok(())
     }
 

@@ -62,6 +62,42 @@ fn the_last_direct_write_can_be_torn_and_earlier_ones_cannot() {
 }
 
 #[test]
+fn a_settled_direct_write_cannot_be_torn() {
+    let vfs = disk();
+    let mode = OpenMode {
+        direct_sync: true,
+        ..OpenMode::CREATE
+    };
+    let file = vfs.open(Path::new("/a"), mode).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    file.write_at(&[1; 8192], 0).unwrap();
+    vfs.settle();
+    vfs.crash(CrashPlan::LoseUnsynced);
+    let file = vfs.open(Path::new("/a"), OpenMode::READ).unwrap();
+    let mut buffer = [0; 8192];
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 8192);
+    assert!(buffer.iter().all(|&byte| byte == 1));
+}
+
+#[test]
+fn what_was_cut_and_grown_again_is_zero_after_a_sync() {
+    let vfs = disk();
+    let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    file.write_at(&[1; 100], 0).unwrap();
+    file.sync_data().unwrap();
+    file.set_len(50).unwrap();
+    file.write_at(&[2; 10], 70).unwrap();
+    file.sync_data().unwrap();
+    vfs.crash(CrashPlan::LoseUnsynced);
+    let file = vfs.open(Path::new("/a"), OpenMode::READ).unwrap();
+    let mut buffer = [9; 100];
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 80);
+    let expected = [[1; 50].as_slice(), &[0; 20], &[2; 10]].concat();
+    assert_eq!(&buffer[..80], expected);
+}
+
+#[test]
 fn a_full_disk_refuses_growth_and_reports_what_is_left() {
     let vfs = disk();
     let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
