@@ -58,3 +58,56 @@ async fn a_long_poll_ends_with_the_record_it_waits_for() {
     assert_eq!(found, [(Offset(0), "late".to_owned())]);
     cluster.stop().await;
 }
+
+/// From nothing on disk to the first acknowledged record; the figure is printed, and only a gross
+/// delay fails, since other tests share the machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_acknowledge_a_first_record_soon_after_their_start() {
+    let begun = std::time::Instant::now();
+    let cluster = Cluster::start(3).await;
+    let ready = begun.elapsed();
+    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
+    let created = begun.elapsed();
+    let key = key_of(&topic, 0);
+    cluster.produce(key, &batch(&["first"], None)).await;
+    let acked = begun.elapsed();
+    eprintln!("ready {ready:?}, created {created:?}, acked {acked:?}");
+    assert!(acked < Duration::from_secs(5));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_goes_and_the_partition_goes_on() {
+    let mut cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
+    let key = key_of(&topic, 0);
+    cluster.produce(key, &batch(&["a"], None)).await;
+    let (leader, _) = cluster.leader(key).await;
+    cluster.stop_node(leader).await;
+    assert_eq!(cluster.produce(key, &batch(&["b"], None)).await, Offset(1));
+    let all = [(Offset(0), "a".to_owned()), (Offset(1), "b".to_owned())];
+    assert_eq!(read_all(&cluster, key).await, all);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_sent_again_is_answered_with_its_first_offset_also_by_the_next_leader() {
+    let mut cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let identity = cluster.broker(1).init_producer().await.unwrap();
+    let first = batch(&["a", "b"], Some((identity, 0)));
+    let second = batch(&["c"], Some((identity, 2)));
+    assert_eq!(cluster.produce(key, &first).await, Offset(0));
+    assert_eq!(cluster.produce(key, &second).await, Offset(2));
+    assert_eq!(cluster.produce(key, &first).await, Offset(0));
+    let (leader, _) = cluster.leader(key).await;
+    cluster.stop_node(leader).await;
+    assert_eq!(cluster.produce(key, &first).await, Offset(0));
+    assert_eq!(cluster.produce(key, &second).await, Offset(2));
+    assert_eq!(read_all(&cluster, key).await.len(), 3);
+    let (_, broker) = cluster.leader(key).await;
+    let gap = produce(&broker, key, batch(&["z"], Some((identity, 9)))).await;
+    assert_eq!(code(gap), ErrorCode::OutOfOrderSequence);
+    cluster.stop().await;
+}
