@@ -1,5 +1,8 @@
 //! `floe --version`.
 
+use floe_client::PROTOCOL_VERSION;
+use floe_journal::DIRECTORY_VERSION;
+
 use crate::failure::CommandError;
 use crate::output::Stdout;
 
@@ -11,6 +14,9 @@ pub(crate) const COMMIT: &str = env!("FLOE_COMMIT");
 /// Prints release, commit and the numbers of the formats.
 pub(crate) fn print() -> Result<(), CommandError> {
     let mut out = Stdout::new();
-    out.line(&format!("floe {VERSION} (commit {COMMIT})"))?;
+    out.line(&format!(
+        "floe {VERSION} (commit {COMMIT}, disk format {DIRECTORY_VERSION}, wire format \
+         {PROTOCOL_VERSION})"
+    ))?;
     out.flush()
 }

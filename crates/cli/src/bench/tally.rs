@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+/// Longer times count as this long.
+const TIME_MAX_US: u64 = 3_600_000_000;
+
 /// What happened to the records of one or more producers.
 pub(super) struct Tally {
     times_us: Histogram<u64>,
@@ -19,7 +22,7 @@ impl Tally {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self {
-            times_us: Histogram::new(3).expect("three digits are within the histogram's range"),
+            times_us: Histogram::new_with_bounds(1, TIME_MAX_US, 3).expect("the bounds are legal"),
             records: 0,
             bytes: 0,
             errors: 0,
@@ -31,7 +34,6 @@ impl Tally {
         self.records += 1;
         self.bytes += bytes;
         let time_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        // The histogram grows by itself; only a failed allocation could refuse a value.
         self.times_us.saturating_record(time_us);
     }
 
@@ -41,7 +43,7 @@ impl Tally {
         self.bytes += other.bytes;
         self.errors += other.errors;
         let added = self.times_us.add(&other.times_us);
-        added.expect("histograms of one kind can be added");
+        added.expect("histograms of equal bounds can be added");
     }
 
     /// The time within which this part (0 to 1) of all records was done, milliseconds.
