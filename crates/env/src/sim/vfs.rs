@@ -383,7 +383,9 @@ impl VfsFile for SimFile {
         }
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let end = start + bytes.len();
-        if self.mode.direct_sync && (start % 4096 != 0 || bytes.len() % 4096 != 0) {
+        if self.mode.direct_sync
+            && (!start.is_multiple_of(4096) || !bytes.len().is_multiple_of(4096))
+        {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         disk.change()?;
@@ -411,6 +413,13 @@ impl VfsFile for SimFile {
             .flat_map(|slice| slice.iter().copied())
             .collect();
         self.write_at(&joined, offset)
+    }
+
+    fn rely_on_write(&self) {
+        let mut disk = self.disk.lock();
+        if self.alive(&disk).is_ok() {
+            disk.files[self.id].in_flight = None;
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
