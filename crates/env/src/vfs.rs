@@ -122,9 +122,6 @@ pub trait VfsFile: Send + Sync {
     /// # Errors
     /// As the operating system says; part of the bytes may have been written.
     fn write_vectored_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
-    /// Says that the caller saw its last write return and relies on it from now on. Means
-    /// something in the simulator only, which tears a `direct_sync` write until then.
-    fn rely_on_write(&self) {}
     /// Makes content and length durable, not the name. After a failure the content is unknown
     /// and must not be synced again.
     ///

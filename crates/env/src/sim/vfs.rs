@@ -415,13 +415,6 @@ impl VfsFile for SimFile {
         self.write_at(&joined, offset)
     }
 
-    fn rely_on_write(&self) {
-        let mut disk = self.disk.lock();
-        if self.alive(&disk).is_ok() {
-            disk.files[self.id].in_flight = None;
-        }
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         self.alive(&disk)?;
