@@ -328,6 +328,9 @@ async fn serve(core: Arc<NodeCore>, connection: Connection) {
             .lock()
             .heard(peer.node_id, peer.incarnation, now);
         core.carry_out(&effects);
+        if let Some(link) = core.links.get(peer.node_id) {
+            link.redial_now();
+        }
         let service = PeerService::new(core.clone(), peer);
         move |context, request| service.handle(context, request)
     };

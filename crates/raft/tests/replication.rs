@@ -1,5 +1,7 @@
 //! Groups over several nodes: founding, electing, committing.
 
+#![allow(clippy::unwrap_used)]
+
 mod cluster;
 
 use cluster::{TestCluster, until};

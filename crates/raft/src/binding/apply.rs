@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floe_journal::{GroupKind, GroupLog};
+use floe_journal::{GroupKind, GroupLog, StoreError};
 use floe_model::{LogId, LogIndex, Offset};
 use floe_record::{Entry, EntryBody};
 use futures::{Stream, StreamExt as _};
@@ -235,14 +235,17 @@ impl RaftStateMachine<Types> for Applier {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         };
         let state = layout::decode_state(&snapshot).map_err(invalid_data)?;
-        let suffix = self.suffix_above(id).await?;
+        // A log that starts there already holds this very state.
+        if self.log.log_start() != Some(id) {
+            let suffix = self.suffix_above(id).await?;
+            let reset = self.log.reset(id, state.next_offset, snapshot).await;
+            reset.map_err(io::Error::other)?;
+            self.append_again(suffix).await?;
+        }
         self.machine
             .get_mut()
             .restore(Some(&state.machine))
             .map_err(invalid_data)?;
-        let reset = self.log.reset(id, state.next_offset, snapshot).await;
-        reset.map_err(io::Error::other)?;
-        self.append_again(suffix).await?;
         self.applied = Some(id);
         self.membership = state.membership;
         self.next_offset = state.next_offset;
@@ -281,15 +284,15 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, Bytes>> {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "no state is saved");
         let (id, bytes) = match self.state.take() {
-            Some((id, bytes)) => {
-                let saved = self.log.save_state(id, bytes.clone()).await;
-                saved.map_err(io::Error::other)?;
-                (id, bytes)
-            }
-            None => self.log.state_at_log_start().ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, "the log starts at its first entry")
-            })?,
+            Some((id, bytes)) => match self.log.save_state(id, bytes.clone()).await {
+                Ok(_) => (id, bytes),
+                // A newer state stands already; it is as good.
+                Err(StoreError::StateBehind { .. }) => self.log.latest_state().ok_or_else(none)?,
+                Err(error) => return Err(io::Error::other(error)),
+            },
+            None => self.log.state_at_log_start().ok_or_else(none)?,
         };
         snapshot_of(id, bytes)
     }

@@ -94,7 +94,9 @@ impl RaftLogReader<Types> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let (start, end) = (self.start_of(&range), self.end_of(&range));
+        // What is there of the range, unlike the reads of replication and apply below.
+        let start = self.start_of(&range).max(self.first_index());
+        let end = self.end_of(&range);
         let mut entries = Vec::new();
         let mut next = start;
         while next < end {
@@ -234,6 +236,9 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<RaftLogId>) -> io::Result<()> {
         let from = last_log_id.map_or(self.first_index(), |id| id.index() + 1);
+        if from >= self.next_index() {
+            return Ok(());
+        }
         let truncated = self.log.truncate_from(LogIndex(from));
         truncated.map_err(io::Error::other)
     }

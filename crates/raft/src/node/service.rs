@@ -6,6 +6,7 @@
 //! it returns is first polled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use floe_model::RaftGroupId;
 use floe_rpc::{
@@ -26,6 +27,9 @@ use super::snapshot_inbox::Piece;
 use crate::binding::layout::{self, LayoutError};
 use crate::binding::types::{LogEntry, Types, from_raft, to_raft};
 use crate::replica::Replica;
+
+/// Time for one append to be durable, less than its caller waits.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one connection of one peer.
 #[derive(Clone)]
@@ -67,7 +71,10 @@ impl PeerService {
             async move {
                 let outcome = match begun {
                     Begun::Refused(outcome) => outcome,
-                    Begun::Queued(outcome) => outcome.await,
+                    // A stuck group must not hold up the others in its call.
+                    Begun::Queued(outcome) => tokio::time::timeout(APPEND_TIMEOUT, outcome)
+                        .await
+                        .unwrap_or(AppendOutcome::Busy),
                 };
                 AppendReply { group, outcome }
             }

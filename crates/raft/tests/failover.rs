@@ -1,0 +1,187 @@
+//! Leaders that die, stop or are cut off, and what becomes of their groups.
+
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+
+use std::time::{Duration, Instant};
+
+use cluster::{TestCluster, until};
+use floe_journal::GroupKind;
+use floe_model::{NodeId, RaftGroupId};
+use floe_raft::{RaftConfig, RoleState};
+
+const GROUP: RaftGroupId = RaftGroupId(1000);
+
+fn others(node: NodeId) -> Vec<NodeId> {
+    (1..=3).map(NodeId).filter(|other| *other != node).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_is_replaced_within_a_second_and_nothing_is_lost() {
+    let mut cluster = TestCluster::start(3).await;
+    let machines = cluster.open(GROUP, GroupKind::Data).await;
+    for n in 0..10 {
+        cluster.propose(GROUP, &format!("before {n}")).await;
+    }
+    let (leader, _) = cluster.leader(GROUP).await;
+    cluster.kill(leader);
+    let killed = Instant::now();
+    cluster.propose(GROUP, "after").await;
+    let elapsed = killed.elapsed();
+    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    for node in others(leader) {
+        until("all applied", || machines[&node].has("after").then_some(())).await;
+        assert_eq!(machines[&node].len(), 11);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_leader_is_replaced_and_rejoins_as_follower() {
+    let cluster = TestCluster::start(3).await;
+    let machines = cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    for other in others(leader) {
+        cluster.cuts.cut_both(leader, other);
+    }
+    let fenced = || {
+        let role = cluster.group(leader, GROUP).role();
+        (role.state == RoleState::Fenced).then_some(())
+    };
+    until("the cut off leader to fence itself", fenced).await;
+    let next = || cluster.serving(GROUP).filter(|(node, _)| *node != leader);
+    let (_, next_epoch) = until("another leader", next).await;
+    assert!(next_epoch > epoch);
+    cluster.propose(GROUP, "meanwhile").await;
+    assert!(!machines[&leader].has("meanwhile"));
+    cluster.cuts.heal();
+    let caught_up = || machines[&leader].has("meanwhile").then_some(());
+    until("the old leader to follow", caught_up).await;
+    let role = cluster.group(leader, GROUP).role();
+    assert_eq!(role.state, RoleState::Follower);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_cut_link_deposes_nobody() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    let other = others(leader)[0];
+    cluster.cuts.cut_both(leader, other);
+    let suspects = || cluster.nodes[&other].raft.suspects(leader).then_some(());
+    until("one node to suspect the leader", suspects).await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        cluster.propose(GROUP, "during").await;
+        assert_eq!(cluster.leader(GROUP).await, (leader, epoch));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_one_way_cut_leaves_a_leader_that_commits() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    for from in (1..=3).map(NodeId) {
+        for to in others(from) {
+            cluster.cuts.cut(from, to);
+            // Long enough for the detectors to see it and for an election.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let begun = Instant::now();
+            cluster
+                .propose(GROUP, &format!("{from} to {to} is cut"))
+                .await;
+            let elapsed = begun.elapsed();
+            assert!(
+                elapsed < Duration::from_secs(2),
+                "{from} to {to}: {elapsed:?}"
+            );
+            cluster.cuts.heal();
+        }
+    }
+}
+
+/// Trap A: with openraft's default leases an idle leader would refuse to write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_leader_still_accepts_writes() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let leader = cluster.leader(GROUP).await;
+    // Longer than the vote timeout (2 s) that openraft would derive a lease from.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    cluster.propose(GROUP, "after").await;
+    assert_eq!(cluster.leader(GROUP).await, leader);
+}
+
+/// Trap C: openraft never repeats a failed election by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_election_without_a_majority_is_tried_again() {
+    let cluster = TestCluster::start_with(3, |node| RaftConfig {
+        election_retry: Duration::from_millis(50),
+        ..RaftConfig::new(node)
+    })
+    .await;
+    let first = NodeId(1);
+    cluster.open_on(first, GROUP, GroupKind::Data).await;
+    let initialised = || (!cluster.group(first, GROUP).voters().is_empty()).then_some(());
+    until("the founder to initialise", initialised).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(cluster.serving(GROUP), None);
+    cluster.open_on(NodeId(2), GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "with two of three").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_founder_initialises_when_the_first_is_dead() {
+    let mut cluster = TestCluster::start(3).await;
+    let first = NodeId(1);
+    cluster.kill(first);
+    for node in others(first) {
+        cluster.open_on(node, GROUP, GroupKind::Data).await;
+    }
+    cluster.propose(GROUP, "without the first founder").await;
+    let voters = cluster.group(NodeId(2), GROUP).voters();
+    assert_eq!(voters, cluster.founders(GROUP));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_group_in_a_live_node_gets_another_leader() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, _) = cluster.leader(GROUP).await;
+    let raft = cluster.nodes[&leader].raft.clone();
+    let closed = cluster.nodes[&leader].run(async move { raft.close_group(GROUP).await });
+    closed.await;
+    let next = || cluster.serving(GROUP).filter(|(node, _)| *node != leader);
+    until("another leader", next).await;
+    cluster.propose(GROUP, "after").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_moves_on_request_and_at_shutdown() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    let target = others(leader)[0];
+    cluster
+        .group(leader, GROUP)
+        .transfer_to(target)
+        .await
+        .unwrap();
+    let moved = || cluster.serving(GROUP).filter(|(node, _)| *node == target);
+    let (_, next_epoch) = until("the target to lead", moved).await;
+    assert!(next_epoch > epoch);
+    cluster.nodes[&target]
+        .raft
+        .transfer_all(Duration::from_secs(2))
+        .await;
+    let gone = || cluster.serving(GROUP).filter(|(node, _)| *node != target);
+    until("leadership to go elsewhere", gone).await;
+    cluster.propose(GROUP, "after").await;
+}
