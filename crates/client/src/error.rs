@@ -221,6 +221,13 @@ impl Error {
         }
     }
 
+    /// `is_outcome_unknown`, counting a node that did not know what it did.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        self.is_outcome_unknown()
+            || matches!(&*self.cause, Cause::Answer)
+            || self.code() == Some(ErrorCode::Internal)
+    }
+
     pub(crate) fn cause(&self) -> &Cause {
         &self.cause
     }

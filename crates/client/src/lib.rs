@@ -59,5 +59,6 @@ pub use floe_model::{
 pub use floe_record::{Compression, Header};
 pub use floe_rpc::{
     Assignor, ClusterInfo, CommittedOffset, ElectLeaders, GroupDescription, GroupListing,
-    GroupMember, GroupPhase, NodeInfo, NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey, TopicInfo,
+    GroupMember, GroupPhase, NodeInfo, NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey,
+    TopicInfo,
 };

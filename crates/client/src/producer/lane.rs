@@ -93,6 +93,8 @@ pub(super) struct Lane {
     one_at_a_time: bool,
     disorder: u32,
     last_error: Option<Error>,
+    /// Whether a batch of `unacked` may have been appended.
+    is_unsure: bool,
 }
 
 impl Lane {
@@ -111,6 +113,7 @@ impl Lane {
             one_at_a_time: false,
             disorder: 0,
             last_error: None,
+            is_unsure: false,
         }
     }
 
@@ -213,6 +216,7 @@ impl Lane {
     pub(super) fn abandon(&mut self, now: Duration) {
         if self.in_flight.take().is_some() {
             self.last_error = Some(Error::code_error(ErrorCode::NotLeader));
+            self.is_unsure = true;
             self.not_before = now;
         }
     }
@@ -247,10 +251,7 @@ impl Lane {
         self.disorder = 0;
         let sent: Vec<Sealed> = self.unacked.drain(..self.sent_count).collect();
         self.sent_count = 0;
-        if self.unacked.is_empty() {
-            self.one_at_a_time = false;
-            self.last_error = None;
-        }
+        self.rest();
         let unknown = Offset(-1);
         let settle = |(place, sealed)| Settled {
             sealed,
@@ -269,6 +270,7 @@ impl Lane {
         let pause = self.backoff.next(rng);
         self.not_before = now + pause;
         let verdict = self.judge(&error);
+        self.is_unsure |= error.leaves_doubt();
         self.last_error = Some(error.clone());
         match verdict {
             Verdict::Retry => {
@@ -341,10 +343,7 @@ impl Lane {
         } else {
             self.resequence();
         }
-        if self.unacked.is_empty() {
-            self.one_at_a_time = false;
-            self.last_error = None;
-        }
+        self.rest();
         let settled = Settled {
             sealed,
             outcome: Err(error),
@@ -367,7 +366,7 @@ impl Lane {
         }
         let cause = Cause::DeadlineExceeded {
             after: timeout,
-            is_unsure: self.in_flight.is_some() || self.last_error.is_some(),
+            is_unsure: self.in_flight.is_some() || self.is_unsure,
             last: self.last_error.clone(),
         };
         self.fail_all(&cause.into())
@@ -385,9 +384,17 @@ impl Lane {
         }
         self.in_flight = None;
         self.sent_count = 0;
-        self.one_at_a_time = false;
-        self.last_error = None;
+        self.rest();
         settled
+    }
+
+    /// Forgets the troubles of batches that are all gone.
+    fn rest(&mut self) {
+        if self.unacked.is_empty() {
+            self.one_at_a_time = false;
+            self.is_unsure = false;
+            self.last_error = None;
+        }
     }
 
     /// The sequence is lost: only another identity can go on.
