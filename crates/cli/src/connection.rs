@@ -135,7 +135,9 @@ fn describe(error: &Error, server: &str, other: ExitStatus) -> CommandError {
         ErrorKind::TimedOut => shown
             .at(format!("asked {server}"))
             .next(format!("see what is missing:  floe cluster status --server {server}")),
-        ErrorKind::Incompatible => shown.at(format!("asked {server}")).next("floe --version"),
+        ErrorKind::Incompatible => {
+            shown.at(format!("asked {server}")).next("see yours:  floe --version")
+        }
         _ => shown.at(format!("on {server}")),
     }
 }

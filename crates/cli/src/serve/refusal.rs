@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use floe_broker::{NodeFailure, StartError};
+use floe_journal::OpenError;
 
 use crate::failure::CommandError;
 
@@ -17,7 +18,7 @@ pub(crate) fn explain(error: &StartError, data_dir: &Path) -> CommandError {
             CommandError::usage(error.to_string()).next("see every value:  floe config show")
         }
         StartError::Listen { addr, source } => cannot_listen(addr, source),
-        StartError::Store { source, .. } => explain_store(failed, source, data_dir),
+        StartError::Store { source, .. } => explain_store(source, data_dir),
         StartError::Raft(_) => failed.next(verify(data_dir)),
     }
 }
@@ -65,12 +66,8 @@ fn port(addr: &str) -> &str {
     addr.rsplit(':').next().unwrap_or(addr)
 }
 
-fn explain_store(
-    failed: CommandError,
-    error: &floe_journal::OpenError,
-    data_dir: &Path,
-) -> CommandError {
-    use floe_journal::OpenError;
+fn explain_store(error: &OpenError, data_dir: &Path) -> CommandError {
+    let failed = CommandError::failed(error.to_string());
     let dir = data_dir.display();
     match error {
         OpenError::InUse { .. } => failed
