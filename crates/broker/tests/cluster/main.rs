@@ -1,7 +1,9 @@
 //! Whole nodes in this process: one and three of them, produce and fetch, stop and start.
 #![allow(clippy::unwrap_used)]
 
+mod groups;
 mod harness;
+mod topics;
 
 use std::time::Duration;
 
