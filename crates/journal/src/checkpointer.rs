@@ -88,10 +88,16 @@ impl Checkpointer {
             return Ok(true);
         };
         while let Some(id) = running.pop_front() {
-            if let Some(dirty) = self.dirty.remove(&id) {
-                sync_group(node, &dirty)?;
-                return Ok(false);
+            let Some(dirty) = self.dirty.remove(&id) else {
+                continue;
+            };
+            if dirty.group.lock().structural_in_flight > 0 {
+                // Its start is on its way to the journal: the next checkpoint syncs it.
+                self.dirty.insert(id, dirty);
+                continue;
             }
+            sync_group(node, &dirty)?;
+            return Ok(false);
         }
         self.finish(node)?;
         self.running = None;
@@ -213,7 +219,8 @@ fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<(), FileError> {
         node.vfs.sync_dir(&dir).map_err(|error| (dir, error))?;
     }
     let mut state = group.lock();
-    if state.resets == resets && state.synced.next_index() < written.next_index() {
+    let settled = state.structural_in_flight == 0;
+    if settled && state.resets == resets && state.synced.next_index() < written.next_index() {
         state.synced = written;
         state.synced_growing = growing;
     }

@@ -214,6 +214,11 @@ impl GroupCore {
                 if state.durable_start.next_index() < position.next_index() {
                     state.durable_start = *position;
                 }
+                // Only now: an image must not claim a position that the journal does not back.
+                if state.synced.next_index() < position.next_index() {
+                    state.synced = *position;
+                    state.synced_growing = None;
+                }
                 if *reset && next_index(state.durable) < position.next_index() {
                     state.durable = position.id;
                 }

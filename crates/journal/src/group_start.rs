@@ -201,8 +201,6 @@ impl GroupCore {
         state.wanted_start = position;
         state.applied = position;
         state.written = position;
-        state.synced = position;
-        state.synced_growing = None;
         state.recent_state = None;
         state.durable = None;
         let body = FrameBody::LogStart {
@@ -306,13 +304,8 @@ fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
         .map_or(0, |id| state.tail.drop_front(id.index, u64::MAX));
     state.terms.purge_before(start);
     state.segments.purge_before(&position);
-    for mark in [&mut state.written, &mut state.synced] {
-        if mark.next_index() < start {
-            *mark = position;
-        }
-    }
-    if state.segments.list.is_empty() {
-        state.synced_growing = None;
+    if state.written.next_index() < start {
+        state.written = position;
     }
     let rolls = &mut state.segments.rolls;
     rolls.retain(|roll| roll.after.next_index() > start);

@@ -320,6 +320,7 @@ fn settle(state: &mut LogState, replay: &GroupReplay) {
     state.terms.purge_before(state.start.next_index());
     state.durable = end.id;
     let floor = LogIndex(replay.image.applied).min(end.next_index());
+    if std::env::var("FLOE_DBG").is_ok() { eprintln!("DBG group {} hint {} written {:?} synced {:?} end {:?} start {:?} growing {:?}", replay.image.id, replay.image.applied, state.written.id, state.synced.id, end.id, state.start.id, state.synced_growing); }
     state.applied = match floor.0.checked_sub(1) {
         Some(index) if floor > state.written.next_index() => {
             state.tail.position_after(LogIndex(index)).unwrap_or(state.written)

@@ -20,44 +20,57 @@ const PLANS: [CrashPlan; 3] = [
     CrashPlan::KeepRandomSectors,
 ];
 
-fn run<F: Future<Output = ()>>(test: F) {
-    tokio::runtime::Builder::new_current_thread()
+/// One life of the process: everything in it dies with its runtime, without a goodbye.
+fn life(world: &mut World, work: impl AsyncFnOnce(&mut World)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
-        .unwrap()
-        .block_on(test);
+        .unwrap();
+    runtime.block_on(async {
+        world.boot();
+        work(world).await;
+    });
+    drop(runtime);
+    world.forget_process();
 }
 
 /// Several lives of one disk: operations, then a crash or a clean stop, then the checks.
-async fn lives(seed: u64, lives: u32, operations: u32) {
+fn lives(seed: u64, lives: u32, operations: u64) {
     let mut world = World::new(seed);
-    for life in 0..lives {
-        world.open(&format!("seed {seed} life {life}")).await;
-        world.check_all().await;
-        let some = world.below(u64::from(operations));
-        for _ in 0..some {
-            world.operation().await;
-        }
-        match world.below(4) {
-            0 => world.shutdown().await,
-            choice => {
-                let plan = PLANS[usize::try_from(choice - 1).unwrap()];
-                world.crash(plan);
+    for place in 0..lives {
+        let clean = world.below(4) == 0;
+        life(&mut world, async |world| {
+            world.open(&format!("seed {seed} life {place}")).await;
+            world.check_all().await;
+            for _ in 0..world.below(operations) {
+                world.operation().await;
             }
+            if clean {
+                world.shutdown().await;
+            }
+        });
+        if !clean {
+            let plan = PLANS[usize::try_from(world.below(3)).unwrap()];
+            world.crash(plan);
         }
     }
-    world.open(&format!("seed {seed} last")).await;
-    world.check_all().await;
+    life(&mut world, async |world| {
+        world.open(&format!("seed {seed} last")).await;
+        world.check_all().await;
+    });
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok().and_then(|value| value.parse().ok());
+    value.unwrap_or(default)
 }
 
 #[test]
 fn random_lives_lose_nothing_and_invent_nothing() {
-    let seeds = std::env::var("FLOE_JOURNAL_SEEDS").ok().and_then(|count| count.parse().ok());
-    let first = std::env::var("FLOE_JOURNAL_SEED").ok().and_then(|seed| seed.parse().ok());
-    let first: u64 = first.unwrap_or(0);
-    for seed in first..first + seeds.unwrap_or(150) {
-        run(lives(seed, 6, 120));
+    let first = number("FLOE_JOURNAL_SEED", 0);
+    for seed in first..first + number("FLOE_JOURNAL_SEEDS", 150) {
+        lives(seed, 6, 120);
     }
 }
 
@@ -66,37 +79,40 @@ fn random_lives_lose_nothing_and_invent_nothing() {
 fn a_crash_at_any_write_boundary_loses_nothing() {
     for seed in 0..3 {
         for plan in PLANS {
-            let mut boundary = 0;
-            loop {
-                let mut finished = false;
-                run(async {
-                    let mut world = World::new(1000 + seed);
-                    world.context = format!("seed {seed} plan {plan:?} boundary {boundary}");
-                    world.vfs.set_budget(Some(boundary));
-                    if world.try_open().await {
-                        for _ in 0..60 {
-                            world.operation().await;
-                        }
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                        finished = !world.is_poisoned();
-                    }
-                    world.crash(plan);
-                    let context = world.context.clone();
-                    world.open(&context).await;
-                    world.check_all().await;
-                    for _ in 0..20 {
-                        world.operation().await;
-                    }
-                    world.crash(CrashPlan::LoseUnsynced);
-                    world.open(&context).await;
-                    world.check_all().await;
-                });
-                if finished {
-                    break;
-                }
-                boundary += 1;
-            }
-            assert!(boundary > 50, "the budget was never the limit");
+            let boundaries = (0..).take_while(|boundary| !boundary_life(seed, plan, *boundary));
+            assert!(boundaries.count() > 50, "the budget was never the limit");
         }
     }
+}
+
+/// `true` when the budget of `boundary` changes was enough for everything.
+fn boundary_life(seed: u64, plan: CrashPlan, boundary: u64) -> bool {
+    let mut finished = false;
+    let mut world = World::new(1000 + seed);
+    let context = format!("seed {seed} plan {plan:?} boundary {boundary}");
+    world.context.clone_from(&context);
+    life(&mut world, async |world| {
+        world.vfs.set_budget(Some(boundary));
+        if world.try_open().await {
+            for _ in 0..60 {
+                world.operation().await;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            finished = !world.is_poisoned();
+        }
+    });
+    world.crash(plan);
+    life(&mut world, async |world| {
+        world.open(&context).await;
+        world.check_all().await;
+        for _ in 0..20 {
+            world.operation().await;
+        }
+    });
+    world.crash(CrashPlan::LoseUnsynced);
+    life(&mut world, async |world| {
+        world.open(&context).await;
+        world.check_all().await;
+    });
+    finished
 }

@@ -9,53 +9,53 @@ use floe_record::Entry;
 
 /// The log as it stands after one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFacts {
-    pub start: Option<LogId>,
-    pub start_offset: Offset,
-    pub entries: Vec<Entry>,
+pub(crate) struct LogFacts {
+    pub(crate) start: Option<LogId>,
+    pub(crate) start_offset: Offset,
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl LogFacts {
-    pub fn last(&self) -> Option<LogId> {
+    pub(crate) fn last(&self) -> Option<LogId> {
         self.entries.last().map(Entry::log_id).or(self.start)
     }
 
-    pub fn next_index(&self) -> LogIndex {
+    pub(crate) fn next_index(&self) -> LogIndex {
         self.last().map_or(LogIndex(0), |id| id.index.next())
     }
 
-    pub fn next_offset(&self) -> Offset {
+    pub(crate) fn next_offset(&self) -> Offset {
         self.entries.last().map_or(self.start_offset, Entry::next_offset)
     }
 
-    pub fn get(&self, index: LogIndex) -> Option<&Entry> {
+    pub(crate) fn get(&self, index: LogIndex) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.index == index)
     }
 }
 
 /// One group.
-pub struct ModelGroup {
-    pub id: RaftGroupId,
-    pub kind: GroupKind,
-    pub meta: Bytes,
+pub(crate) struct ModelGroup {
+    pub(crate) id: RaftGroupId,
+    pub(crate) kind: GroupKind,
+    pub(crate) meta: Bytes,
     /// The log after each operation; the last is now.
-    pub history: Vec<LogFacts>,
-    pub votes: Vec<Option<Bytes>>,
+    pub(crate) history: Vec<LogFacts>,
+    pub(crate) votes: Vec<Option<Bytes>>,
     /// Places in `history` and `votes` that were answered.
-    pub acked: Arc<Mutex<Acked>>,
-    pub applied: Option<LogId>,
-    pub created: bool,
-    pub deleting: bool,
+    pub(crate) acked: Arc<Mutex<Acked>>,
+    pub(crate) applied: Option<LogId>,
+    pub(crate) created: bool,
+    pub(crate) deleting: bool,
 }
 
 #[derive(Default)]
-pub struct Acked {
-    pub log: usize,
-    pub vote: usize,
+pub(crate) struct Acked {
+    pub(crate) log: usize,
+    pub(crate) vote: usize,
 }
 
 impl ModelGroup {
-    pub fn new(id: RaftGroupId, kind: GroupKind, meta: Bytes) -> Self {
+    pub(crate) fn new(id: RaftGroupId, kind: GroupKind, meta: Bytes) -> Self {
         let empty = LogFacts {
             start: None,
             start_offset: Offset::ZERO,
@@ -74,18 +74,18 @@ impl ModelGroup {
         }
     }
 
-    pub fn now(&self) -> &LogFacts {
+    pub(crate) fn now(&self) -> &LogFacts {
         self.history.last().unwrap()
     }
 
     /// Records a new state of the log and returns its place.
-    pub fn push(&mut self, facts: LogFacts) -> usize {
+    pub(crate) fn push(&mut self, facts: LogFacts) -> usize {
         self.history.push(facts);
         self.history.len() - 1
     }
 
     /// The recovered log must be one of those that were possible; the model goes on from it.
-    pub fn settle(&mut self, log: LogFacts, vote: Option<Bytes>, context: &str) {
+    pub(crate) fn settle(&mut self, log: LogFacts, vote: Option<Bytes>, context: &str) {
         let acked = self.acked.lock().unwrap();
         let place = self.history.iter().skip(acked.log).position(|facts| *facts == log);
         assert!(
@@ -106,7 +106,7 @@ impl ModelGroup {
 }
 
 /// Enough of a log to see what is wrong.
-pub fn brief(facts: &LogFacts) -> (Option<LogId>, Vec<(u64, u64, i64)>) {
+pub(crate) fn brief(facts: &LogFacts) -> (Option<LogId>, Vec<(u64, u64, i64)>) {
     let entries = facts.entries.iter();
     let entries = entries.map(|entry| (entry.index.0, entry.term.0, entry.base_offset.0));
     (facts.start, entries.collect())

@@ -14,10 +14,11 @@ use floe_record::{BatchBuilder, Compression, Entry, EntryBody, Record, StampedBa
 
 use crate::model::{LogFacts, ModelGroup};
 
-pub struct World {
-    pub vfs: SimVfs,
-    pub context: String,
-    env: Env,
+pub(crate) struct World {
+    pub(crate) vfs: SimVfs,
+    pub(crate) context: String,
+    /// The process of now; made anew in each life.
+    env: Option<Env>,
     rng: Rng,
     journal: Option<Journal>,
     groups: BTreeMap<RaftGroupId, ModelGroup>,
@@ -43,20 +44,13 @@ fn config() -> JournalConfig {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let rng = Rng::from_seed(seed);
         let vfs = SimVfs::new(rng.fork(), 64 << 20);
-        let env = Env {
-            net: Arc::new(RealNet),
-            vfs: Arc::new(vfs.clone()),
-            clock: Arc::new(SimClock::new(1_000_000)),
-            rng: rng.fork(),
-            spawn: Spawn::sim(rng.fork(), Duration::from_micros(50)),
-        };
         Self {
             vfs,
             context: String::new(),
-            env,
+            env: None,
             rng,
             journal: None,
             groups: BTreeMap::new(),
@@ -67,12 +61,34 @@ impl World {
         }
     }
 
-    pub fn below(&self, bound: u64) -> u64 {
+    /// A new process, in the runtime of its life.
+    pub(crate) fn boot(&mut self) {
+        let spawn = Spawn::sim(self.rng.fork(), Duration::from_micros(50));
+        self.env = Some(Env {
+            net: Arc::new(RealNet),
+            vfs: Arc::new(self.vfs.clone()),
+            clock: Arc::new(SimClock::new(1_000_000)),
+            rng: self.rng.fork(),
+            spawn: spawn.with_disk(self.vfs.clone()),
+        });
+    }
+
+    /// The process is gone.
+    pub(crate) fn forget_process(&mut self) {
+        self.journal = None;
+        self.env = None;
+    }
+
+    fn env(&self) -> &Env {
+        self.env.as_ref().unwrap()
+    }
+
+    pub(crate) fn below(&self, bound: u64) -> u64 {
         self.rng.below(bound)
     }
 
-    pub async fn try_open(&mut self) -> bool {
-        match Journal::open(config(), NodeId(1), &self.env).await {
+    pub(crate) async fn try_open(&mut self) -> bool {
+        match Journal::open(config(), NodeId(1), self.env()).await {
             Ok(journal) => {
                 self.journal = Some(journal);
                 true
@@ -81,26 +97,25 @@ impl World {
         }
     }
 
-    pub async fn open(&mut self, context: &str) {
+    pub(crate) async fn open(&mut self, context: &str) {
         self.context = context.to_owned();
-        let opened = Journal::open(config(), NodeId(1), &self.env).await;
+        let opened = Journal::open(config(), NodeId(1), self.env()).await;
         self.journal = Some(opened.unwrap_or_else(|error| panic!("{context}: {error}")));
         self.settle().await;
     }
 
-    pub fn is_poisoned(&self) -> bool {
+    pub(crate) fn is_poisoned(&self) -> bool {
         let status = self.journal.as_ref().unwrap().status();
         let status = status.borrow();
         matches!(*status, StoreStatus::Poisoned { .. })
     }
 
-    pub fn crash(&mut self, plan: CrashPlan) {
+    pub(crate) fn crash(&mut self, plan: CrashPlan) {
         self.vfs.crash(plan);
-        self.journal = None;
         self.stopped_cleanly = false;
     }
 
-    pub async fn shutdown(&mut self) {
+    pub(crate) async fn shutdown(&mut self) {
         self.journal.take().unwrap().shutdown().await.unwrap();
         self.stopped_cleanly = true;
     }
@@ -155,7 +170,7 @@ impl World {
         self.groups = groups;
     }
 
-    pub async fn check_all(&mut self) {
+    pub(crate) async fn check_all(&mut self) {
         for group in self.groups.values() {
             let context = format!("{} group {}", self.context, group.id);
             let log = self.log(group.id);
@@ -165,7 +180,7 @@ impl World {
         }
     }
 
-    pub async fn operation(&mut self) {
+    pub(crate) async fn operation(&mut self) {
         if self.is_poisoned() {
             return;
         }
