@@ -96,7 +96,6 @@ impl Client {
     }
 
     /// Builds a reader of chosen partitions, outside any group.
-    #[must_use]
     pub fn reader(&self) -> ReaderBuilder {
         ReaderBuilder::new(self.clone())
     }

@@ -258,3 +258,6 @@ impl Known {
         moves
     }
 }
+
+#[cfg(test)]
+mod tests;

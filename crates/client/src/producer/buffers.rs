@@ -28,7 +28,8 @@ pub(super) struct Gathered {
     pub(super) opened_at: Duration,
     /// Bytes to give back to the buffer when it is settled.
     pub(super) charged_bytes: usize,
-    is_full: bool,
+    /// Whether it takes no more.
+    pub(super) is_full: bool,
 }
 
 /// A partition with something to send.

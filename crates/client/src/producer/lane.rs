@@ -445,3 +445,6 @@ fn after(base: Sequence, count: u32) -> Sequence {
     let sum = (i64::from(base.0) + i64::from(count)) & i64::from(i32::MAX);
     Sequence(i32::try_from(sum).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Reading chosen partitions: order, starts, seeks, pauses, failover, damaged and missing records.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use floe_client::{
     Consumer, ErrorKind, Message, OutOfRange, PartitionIndex, Start, TopicName, TopicPartition,
@@ -198,7 +198,7 @@ async fn a_killed_and_a_paused_leader_are_given_up() {
     cluster.pause(2, true);
     cluster.move_leader(&orders, 0, 3);
     cluster.partition(&orders, 0, |log| log.fill(&["2"]));
-    let paused = Instant::now();
+    let paused = tokio::time::Instant::now();
     assert_eq!(text(&next(&mut reader).await), "2");
     assert!(
         paused.elapsed() < Duration::from_secs(2),

@@ -1,7 +1,7 @@
 //! Producing: batching, order, retries under the same sequence, failover, bounds, closing.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use floe_client::{
     Acks, Client, Compression, ErrorCode, ErrorKind, PartitionIndex, Producer, Record, TopicName,
@@ -217,7 +217,7 @@ async fn a_killed_leader_costs_no_more_than_its_election() {
     cluster.kill(1);
     let sent = producer.enqueue(Record::new("1")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let elected = Instant::now();
+    let elected = tokio::time::Instant::now();
     cluster.move_leader(&orders, 0, 2);
     assert_eq!(sent.await.unwrap().offset, at(1));
     assert!(
@@ -235,7 +235,7 @@ async fn a_paused_leader_is_given_up_when_another_is_elected() {
     let producer = produce(&client, &orders).await;
     producer.send(Record::new("0")).await.unwrap();
     cluster.pause(1, true);
-    let paused = Instant::now();
+    let paused = tokio::time::Instant::now();
     let sent = producer.enqueue(Record::new("1")).await.unwrap();
     cluster.move_leader(&orders, 0, 2);
     assert_eq!(sent.await.unwrap().offset, at(1));
@@ -327,7 +327,7 @@ async fn a_record_that_cannot_be_delivered_comes_back_at_close() {
         .header("h", "v")
         .timestamp_ms(17);
     drop(producer.enqueue(record.clone()).await.unwrap());
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let undelivered = producer.close().await.unwrap_err().records;
     assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(undelivered.len(), 1);

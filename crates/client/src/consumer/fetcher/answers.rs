@@ -31,7 +31,7 @@ impl Fetcher {
                     }
                 }
             }
-            Event::LookedUp(id, keys, outcome) => self.looked_up(id, &keys, outcome, now),
+            Event::LookedUp(id, keys, outcome) => self.looked_up(id, &keys, &outcome, now),
         }
     }
 
@@ -262,7 +262,7 @@ impl Fetcher {
         &mut self,
         id: u64,
         keys: &[PartitionKey],
-        outcome: Result<BTreeMap<PartitionKey, Option<Offset>>, Error>,
+        outcome: &Result<BTreeMap<PartitionKey, Option<Offset>>, Error>,
         now: Duration,
     ) {
         let rng = self.shared.client.core.env.rng.clone();
@@ -276,7 +276,7 @@ impl Fetcher {
                 continue;
             }
             partition.asked = None;
-            match &outcome {
+            match outcome {
                 Ok(found) => match found.get(key) {
                     Some(Some(offset)) => partition.begin_at(*offset),
                     // No record is that late: begin with the next one.
