@@ -91,6 +91,24 @@ fn every_arrow_between_crates_is_drawn() {
     assert_eq!(seen.len(), ARROWS.len(), "a drawn crate is missing");
 }
 
+#[test]
+fn crates_below_the_testkit_use_it_only_from_their_tests_folder() {
+    for name in TESTKIT_ONLY_FROM_TESTS_FOLDER {
+        let mut folders = vec![root().join("crates").join(name).join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    assert!(!text.contains("floe_testkit"), "{} uses the testkit", path.display());
+                }
+            }
+        }
+    }
+}
+
 /// Third-party crates that only one crate may name, so that they can be replaced.
 #[test]
 fn replaceable_libraries_have_one_home() {
