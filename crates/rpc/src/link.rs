@@ -13,6 +13,7 @@ use floe_model::limits::FRAME_BYTES_MAX;
 use floe_model::{NodeId, NodeUuid};
 use parking_lot::Mutex;
 use tarpc::client::RpcError;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout as within;
@@ -27,6 +28,8 @@ use crate::{
 
 /// Largest append; leaves room for what a frame holds around it.
 const APPEND_BYTES_MAX: usize = FRAME_BYTES_MAX - (64 << 10);
+/// Appends that wait at most; their bytes are bounded besides.
+const APPENDS_QUEUED_MAX: usize = 16 << 10;
 
 /// Whom a link is to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ struct Shared {
     control: Arc<Line>,
     data: Arc<Line>,
     bulk: Arc<Line>,
-    appends: mpsc::UnboundedSender<QueuedAppend>,
+    appends: mpsc::Sender<QueuedAppend>,
     /// Bytes that appends may still take.
     room: Arc<Semaphore>,
     room_bytes: usize,
@@ -116,7 +119,7 @@ impl PeerLink {
     ) -> Self {
         let line = |channel| Arc::new(Line::new(channel));
         let [control, data, bulk] = [Channel::Control, Channel::Data, Channel::Bulk].map(line);
-        let (appends, queue) = mpsc::unbounded_channel();
+        let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for line in [&control, &data, &bulk] {
@@ -176,11 +179,11 @@ impl PeerLink {
                 _share: share,
             },
         };
-        self.shared
-            .appends
-            .send(queued)
-            .map_err(|_| LinkError::Down)?;
-        Ok(outcome)
+        match self.shared.appends.try_send(queued) {
+            Ok(()) => Ok(outcome),
+            Err(TrySendError::Full(_)) => Err(LinkError::Full),
+            Err(TrySendError::Closed(_)) => Err(LinkError::Down),
+        }
     }
 
     /// Makes a call on the control connection, such as

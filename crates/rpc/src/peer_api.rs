@@ -5,7 +5,7 @@
 //! all else over control. Raft votes are opaque bytes here. A message for a replica names the
 //! replica and the disk it is meant for; another one refuses it.
 
-use floe_model::{Incarnation, LeaderEpoch, LogId, NodeUuid, RaftGroupId, ReplicaId};
+use floe_model::{Incarnation, LeaderEpoch, LogId, NodeUuid, RaftGroupId, ReplicaId, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::{ClusterReply, ClusterRequest, Failure, Payload, WireEntry};
@@ -258,7 +258,18 @@ pub enum LeaderlessVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastLogIds {
     /// By group; at most some thousands a message.
-    pub logs: Vec<(Route, Option<LogId>)>,
+    pub logs: Vec<LogEnd>,
+}
+
+/// Where the log of a restarted replica ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// From the replica to the one that may lead.
+    pub route: Route,
+    /// The newest term it has seen: leaders of older ones cannot judge.
+    pub term: Term,
+    /// Its last entry when it was started.
+    pub last_log_id: Option<LogId>,
 }
 
 /// The answer to a [`LastLogIds`].

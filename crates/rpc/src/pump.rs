@@ -40,7 +40,7 @@ impl Waiter {
 pub(crate) struct Pump {
     line: Arc<Line>,
     limits: LinkLimits,
-    queue: mpsc::UnboundedReceiver<QueuedAppend>,
+    queue: mpsc::Receiver<QueuedAppend>,
     /// Taken from the queue, not sent yet.
     next: Option<QueuedAppend>,
 }
@@ -49,7 +49,7 @@ impl Pump {
     pub(crate) fn new(
         line: Arc<Line>,
         limits: LinkLimits,
-        queue: mpsc::UnboundedReceiver<QueuedAppend>,
+        queue: mpsc::Receiver<QueuedAppend>,
     ) -> Self {
         Self {
             line,

@@ -35,7 +35,7 @@ pub(crate) fn identity(node: u32) -> PeerIdentity {
 pub(crate) struct Node {
     pub(crate) addr: SocketAddr,
     /// How each connection ended.
-    pub(crate) ended: mpsc::UnboundedReceiver<Result<(), ConnectionError>>,
+    pub(crate) ended: mpsc::Receiver<Result<(), ConnectionError>>,
     stop: CancellationToken,
     acceptor: JoinSet<()>,
 }
@@ -57,7 +57,7 @@ where
     S: Fn(floe_env::Connection, CancellationToken) -> F + Send + 'static,
     F: Future<Output = Result<(), ConnectionError>> + Send + 'static,
 {
-    let (report, ended) = mpsc::unbounded_channel();
+    let (report, ended) = mpsc::channel(1024);
     let stop = CancellationToken::new();
     let addr = listener.local_addr();
     let mut acceptor = JoinSet::new();
@@ -70,7 +70,7 @@ where
                 accepted = listener.accept() => {
                     let serving = serve(accepted.unwrap(), stopped.clone());
                     let report = report.clone();
-                    connections.spawn(async move { drop(report.send(serving.await)) });
+                    connections.spawn(async move { drop(report.send(serving.await).await) });
                 }
             }
         }
