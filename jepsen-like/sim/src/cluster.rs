@@ -15,10 +15,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::book::{Book, now};
+use crate::machine;
 use crate::net::{Links, SimNet};
 
-/// Wall time at the start of every simulation.
-const EPOCH_MS: i64 = 1_800_000_000_000;
 /// Average virtual time of one I/O step.
 const IO_LATENCY: Duration = Duration::from_micros(400);
 const DISK_BYTES: u64 = 256 << 20;
@@ -62,8 +61,9 @@ pub fn client_name(client: u32) -> String {
 
 /// Where clients find the cluster.
 pub fn client_seeds(nodes: u32) -> String {
-    let addrs: Vec<String> =
-        (1..=nodes).map(|node| format!("{}:{CLIENT_PORT}", node_name(node))).collect();
+    let addrs: Vec<String> = (1..=nodes)
+        .map(|node| format!("{}:{CLIENT_PORT}", node_name(node)))
+        .collect();
     addrs.join(",")
 }
 
@@ -106,7 +106,8 @@ impl Seat {
         let node = match start_node(self.config(), env).await {
             Ok(node) => node,
             Err(error) => {
-                self.book.trouble(format!("{} did not start: {error}", self.name()));
+                self.book
+                    .trouble(format!("{} did not start: {error}", self.name()));
                 return;
             }
         };
@@ -118,7 +119,8 @@ impl Seat {
         };
         if let Some(failure) = &failure {
             // The nemesis breaks no disks and mixes up no clusters.
-            self.book.trouble(format!("{} failed: {failure}", self.name()));
+            self.book
+                .trouble(format!("{} failed: {failure}", self.name()));
         }
         if let Err(error) = node.shutdown(STOP_LIMIT).await {
             tracing::warn!(node = self.node_id, %error, "not stopped cleanly");
@@ -201,5 +203,5 @@ impl Seat {
 }
 
 fn wall_now_ms() -> i64 {
-    EPOCH_MS + i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
+    i64::try_from((machine::EPOCH + now()).as_millis()).unwrap_or(i64::MAX)
 }

@@ -13,7 +13,7 @@ compile_error!(
 mod arguments;
 mod book;
 mod cluster;
-mod entropy;
+mod machine;
 mod nemesis;
 mod net;
 mod oracle;
@@ -140,7 +140,10 @@ fn log() {
 struct VirtualTime;
 
 impl tracing_subscriber::fmt::time::FormatTime for VirtualTime {
-    fn format_time(&self, to: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+    fn format_time(
+        &self,
+        to: &mut tracing_subscriber::fmt::format::Writer<'_>,
+    ) -> std::fmt::Result {
         match turmoil::sim_elapsed() {
             Some(elapsed) => write!(to, "{:>9.3}", elapsed.as_secs_f64()),
             None => write!(to, "        -"),

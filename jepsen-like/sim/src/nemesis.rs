@@ -75,7 +75,8 @@ impl Nemesis {
         for timed in &mut self.planned {
             timed.at_ms += now_ms;
         }
-        self.planned.sort_by_key(|timed| std::cmp::Reverse(timed.at_ms));
+        self.planned
+            .sort_by_key(|timed| std::cmp::Reverse(timed.at_ms));
     }
 
     /// Does what is due.
@@ -117,7 +118,9 @@ impl Nemesis {
         tracing::info!(kind, target, landed = undo.is_some(), "fault");
         let action = Action::Fault { kind, target };
         let now = sim.elapsed();
-        let open = self.book.begin_at(now, self.book.new_process(), action.clone());
+        let open = self
+            .book
+            .begin_at(now, self.book.new_process(), action.clone());
         let Some(undo) = undo else {
             self.book.end_at(now, open, Stage::Fail, action);
             return;
@@ -134,11 +137,6 @@ impl Nemesis {
     /// Faults that landed, by kind.
     pub fn landed(&self) -> &BTreeMap<String, u64> {
         &self.landed
-    }
-
-    /// Whether every node's process runs.
-    pub fn all_run(&self, sim: &mut Sim<'_>) -> bool {
-        self.seats.iter().all(|seat| sim.is_host_running(seat.name()))
     }
 
     fn land(&mut self, sim: &mut Sim<'_>, fault: Fault) -> Landing {
@@ -173,9 +171,10 @@ impl Nemesis {
             }
             Fault::Isolate { victim } => {
                 let node = node_name(self.resolve(victim));
-                let cuts = self.others(&node).into_iter().flat_map(|other| {
-                    [(node.clone(), other.clone()), (other, node.clone())]
-                });
+                let cuts = self
+                    .others(&node)
+                    .into_iter()
+                    .flat_map(|other| [(node.clone(), other.clone()), (other, node.clone())]);
                 let cuts = cuts.collect();
                 self.cut(sim, node, cuts)
             }
@@ -272,7 +271,8 @@ impl Nemesis {
             }
             Undo::SetClock { node } => self.seat(*node).set_skew_ms(0),
         }
-        self.book.end_at(sim.elapsed(), running.open, Stage::Ok, running.action);
+        self.book
+            .end_at(sim.elapsed(), running.open, Stage::Ok, running.action);
     }
 
     /// Starts a node whose process does not run.
@@ -310,7 +310,11 @@ impl Nemesis {
         let leads = |seat: &Seat| {
             let status = seat.status()?;
             let own = |leader: Option<floe_model::NodeId>| leader == Some(status.node_id);
-            let led = status.partitions.iter().filter(|partition| own(partition.leader)).count();
+            let led = status
+                .partitions
+                .iter()
+                .filter(|partition| own(partition.leader))
+                .count();
             Some((led, own(status.controller)))
         };
         let standing: Vec<Option<(usize, bool)>> = self.seats.iter().map(leads).collect();
@@ -320,9 +324,9 @@ impl Nemesis {
                 let led = |place: &usize| standing[*place].map_or(0, |(led, _)| led);
                 (0..standing.len()).max_by_key(led)
             }
-            Victim::Controller => {
-                standing.iter().position(|seat| seat.is_some_and(|(_, controls)| controls))
-            }
+            Victim::Controller => standing
+                .iter()
+                .position(|seat| seat.is_some_and(|(_, controls)| controls)),
         };
         1 + u32::try_from(place.unwrap_or(0)).unwrap_or(0)
     }
@@ -341,7 +345,10 @@ impl Nemesis {
     }
 
     fn others(&self, name: &str) -> Vec<String> {
-        self.nodes().map(node_name).filter(|other| other != name).collect()
+        self.nodes()
+            .map(node_name)
+            .filter(|other| other != name)
+            .collect()
     }
 
     fn client_names(&self) -> Vec<String> {

@@ -41,7 +41,10 @@ impl Links {
     /// Cuts one direction. `true` when it was whole before.
     pub fn cut(&self, from: &str, to: &str) -> bool {
         let mut broken = self.broken.lock();
-        let count = broken.cuts.entry((from.to_owned(), to.to_owned())).or_default();
+        let count = broken
+            .cuts
+            .entry((from.to_owned(), to.to_owned()))
+            .or_default();
         *count += 1;
         *count == 1
     }
@@ -72,9 +75,8 @@ impl Links {
 
     fn is_cut(&self, one: &str, other: &str) -> bool {
         let broken = self.broken.lock();
-        let cut = |from: &str, to: &str| {
-            broken.cuts.contains_key(&(from.to_owned(), to.to_owned()))
-        };
+        let cut =
+            |from: &str, to: &str| broken.cuts.contains_key(&(from.to_owned(), to.to_owned()));
         cut(one, other) || cut(other, one)
     }
 

@@ -53,12 +53,17 @@ impl Oracle {
                 epoch,
                 high_watermark: partition.high_watermark,
             };
-            let Some(before) = self.views.insert((node, group), view) else { continue };
+            let Some(before) = self.views.insert((node, group), view) else {
+                continue;
+            };
             if before.starts != starts {
                 continue;
             }
             if epoch < before.epoch {
-                book.trouble(format!("{group} on {node}: epoch fell {} to {epoch}", before.epoch));
+                book.trouble(format!(
+                    "{group} on {node}: epoch fell {} to {epoch}",
+                    before.epoch
+                ));
             }
             if partition.high_watermark < before.high_watermark {
                 book.trouble(format!(

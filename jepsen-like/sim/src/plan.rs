@@ -170,9 +170,16 @@ impl Dice {
     fn fault(&self) -> Fault {
         let torn = self.rng.chance(0.5);
         match self.rng.below(20) {
-            0..4 => Fault::Kill { victim: self.victim() },
-            4..5 => Fault::Stop { victim: self.victim() },
-            5..8 => Fault::PowerCut { victim: self.victim(), torn },
+            0..4 => Fault::Kill {
+                victim: self.victim(),
+            },
+            4..5 => Fault::Stop {
+                victim: self.victim(),
+            },
+            5..8 => Fault::PowerCut {
+                victim: self.victim(),
+                torn,
+            },
             8..9 => Fault::PowerCutAll { torn },
             9..11 => {
                 let (a, b) = self.pair();
@@ -182,7 +189,9 @@ impl Dice {
                 let (from, to) = self.pair();
                 Fault::CutOneWay { from, to }
             }
-            13..16 => Fault::Isolate { victim: self.victim() },
+            13..16 => Fault::Isolate {
+                victim: self.victim(),
+            },
             16..17 => Fault::HalfDeaf {
                 victim: self.victim(),
                 deaf: self.rng.chance(0.5),
@@ -236,7 +245,10 @@ mod tests {
             let plan = || NemesisPlan::from_seed(&Rng::from_seed(seed), 30_000, 3, 3);
             assert_eq!(plan(), plan());
             let json = serde_json::to_string(&plan()).expect("a plan is plain data");
-            assert_eq!(serde_json::from_str::<NemesisPlan>(&json).expect(&json), plan());
+            assert_eq!(
+                serde_json::from_str::<NemesisPlan>(&json).expect(&json),
+                plan()
+            );
             let cut_from_itself = |timed: &TimedFault| match timed.fault {
                 Fault::Cut { a, b } | Fault::CutOneWay { from: a, to: b } => a == b || b > 3,
                 _ => false,

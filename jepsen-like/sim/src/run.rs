@@ -11,6 +11,7 @@ use turmoil::{Builder, Sim};
 
 use crate::book::Book;
 use crate::cluster::{Seat, client_env, client_name, client_seeds};
+use crate::machine;
 use crate::nemesis::Nemesis;
 use crate::net::Links;
 use crate::oracle::Oracle;
@@ -91,7 +92,7 @@ impl Run {
             .max_message_latency(max_latency)
             // Segments in flight of a connection, and connections that wait for a listener.
             .tcp_capacity(1024)
-            .epoch(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+            .epoch(std::time::UNIX_EPOCH + machine::EPOCH)
             .enable_random_order();
         builder
     }
@@ -111,8 +112,9 @@ impl Stage {
     fn set(sim: &mut Sim<'_>, rng: &Rng, book: &Book) -> Self {
         let links = Links::default();
         let signals = Signals::new();
-        let seats: Vec<Seat> =
-            (1..=NODES).map(|node| Seat::new(node, NODES, &rng.fork(), &links, book)).collect();
+        let seats: Vec<Seat> = (1..=NODES)
+            .map(|node| Seat::new(node, NODES, &rng.fork(), &links, book))
+            .collect();
         for seat in &seats {
             let name = seat.name();
             let seat = seat.clone();
@@ -144,7 +146,9 @@ impl Stage {
             make_topic(&workload, &env, NODES).await;
             workload.signals.until(Phase::Drain).await;
             if !drain(&workload, &env, DRAIN_LIMIT).await {
-                workload.book.trouble("the final reading did not come to the end".to_owned());
+                workload
+                    .book
+                    .trouble("the final reading did not come to the end".to_owned());
             }
             Ok(())
         });
@@ -184,7 +188,8 @@ impl Stage {
             self.book.trouble("a client did not stop".to_owned());
         }
         if plan.final_power_cut {
-            self.nemesis.inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
+            self.nemesis
+                .inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
             self.until(sim, DARK * 2, |_, _| false)?;
         }
         self.signals.enter(Phase::Drain);
@@ -201,6 +206,7 @@ impl Stage {
     ) -> Result<bool, Box<dyn std::error::Error>> {
         let end = sim.elapsed() + limit;
         while sim.elapsed() < end {
+            machine::set_clocks(sim.elapsed());
             self.nemesis.step(sim);
             let is_finished = sim.step()?;
             self.steps += 1;

@@ -81,7 +81,10 @@ fn verdict(report: &Report, troubles: &[String]) -> floe_jepsen::Verdict {
 fn named(report: &Report) -> Result<BTreeMap<String, Findings>, serde_json::Error> {
     let mut named = BTreeMap::new();
     for (kind, findings) in &report.anomalies {
-        let name = serde_json::to_value(kind)?.as_str().unwrap_or_default().to_owned();
+        let name = serde_json::to_value(kind)?
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         named.insert(name, findings.clone());
     }
     Ok(named)

@@ -70,8 +70,12 @@ pub async fn client_host(workload: Workload, env: Env) {
     workload.signals.until(Phase::Faults).await;
     if let Some(client) = workload.connect(&env).await {
         let rng = |_worker: &str| env.rng.fork();
-        let (first, second, reader, member) =
-            (rng("producer"), rng("producer"), rng("reader"), rng("member"));
+        let (first, second, reader, member) = (
+            rng("producer"),
+            rng("producer"),
+            rng("reader"),
+            rng("member"),
+        );
         tokio::join!(
             produce::run(&workload, &client, &first),
             produce::run(&workload, &client, &second),

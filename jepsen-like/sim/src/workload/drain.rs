@@ -32,18 +32,27 @@ async fn attempt(workload: &Workload, env: &Env) -> Result<(), Option<Error>> {
     let ends = ends(workload, &client).await?;
     let open = book.begin(book.new_process(), Action::Drain(BTreeMap::new()));
     let (mut reader, process) = begin(workload, &client).await.ok_or(None)?;
-    let mut missing: BTreeMap<Key, Offset> =
-        ends.iter().filter(|(_, end)| **end > Offset::ZERO).map(|(k, e)| (k.clone(), *e)).collect();
+    let mut missing: BTreeMap<Key, Offset> = ends
+        .iter()
+        .filter(|(_, end)| **end > Offset::ZERO)
+        .map(|(k, e)| (k.clone(), *e))
+        .collect();
     while !missing.is_empty() {
         let polling = book.begin(process, Action::Poll(Polled::new()));
         let (polled, error) = poll(&mut reader, book).await;
         for (key, values) in &polled {
-            let Some((last, _)) = values.last() else { continue };
+            let Some((last, _)) = values.last() else {
+                continue;
+            };
             if missing.get(key).is_some_and(|end| *last + 1 >= *end) {
                 missing.remove(key);
             }
         }
-        let stage = if error.is_some() { Stage::Info } else { Stage::Ok };
+        let stage = if error.is_some() {
+            Stage::Info
+        } else {
+            Stage::Ok
+        };
         let text = error.as_ref().map(ToString::to_string);
         book.end(polling, stage, Action::Poll(polled), text);
         if let Some(error) = error {
@@ -60,9 +69,13 @@ async fn ends(workload: &Workload, client: &Client) -> Result<BTreeMap<Key, Offs
     let found = client.admin().offsets(TOPIC, Start::End).await?;
     let end = |partition: u32| {
         let place = found.iter().find(|(index, _)| index.0 == partition);
-        place.and_then(|(_, offset)| *offset).unwrap_or(Offset::ZERO)
+        place
+            .and_then(|(_, offset)| *offset)
+            .unwrap_or(Offset::ZERO)
     };
-    Ok((0..workload.partitions).map(|partition| (key(partition), end(partition))).collect())
+    Ok((0..workload.partitions)
+        .map(|partition| (key(partition), end(partition)))
+        .collect())
 }
 
 async fn committed(workload: &Workload, client: &Client) -> Result<(), Error> {
@@ -74,8 +87,10 @@ async fn committed(workload: &Workload, client: &Client) -> Result<(), Error> {
     let open = book.begin(book.new_process(), action(BTreeMap::new()));
     match client.admin().group_offsets(GROUP).await {
         Ok(found) => {
-            let offsets =
-                found.iter().map(|found| (key(found.key.partition.0), found.offset)).collect();
+            let offsets = found
+                .iter()
+                .map(|found| (key(found.key.partition.0), found.offset))
+                .collect();
             book.end(open, Stage::Ok, action(offsets), None);
             Ok(())
         }

@@ -77,11 +77,15 @@ impl Member<'_> {
         let open = book.begin(self.process, Action::Poll(Polled::new()));
         let (polled, error) = poll(consumer, book).await;
         let moved = self.moved().await;
-        for values in polled.iter().flat_map(|(key, values)| {
-            values.last().map(|(offset, _)| (key, *offset))
-        }) {
+        for values in polled
+            .iter()
+            .flat_map(|(key, values)| values.last().map(|(offset, _)| (key, *offset)))
+        {
             let (key, offset) = values;
-            let owned = consumer.assignment().into_iter().find(|place| key_at(place) == *key);
+            let owned = consumer
+                .assignment()
+                .into_iter()
+                .find(|place| key_at(place) == *key);
             if let Some(place) = owned {
                 self.read.insert(place, offset + 1);
             }
@@ -100,9 +104,7 @@ impl Member<'_> {
     /// Keys that rebalances moved since the last look.
     async fn moved(&mut self) -> Vec<Key> {
         let mut moved = BTreeSet::new();
-        while let Ok(Some(event)) =
-            tokio::time::timeout(Duration::ZERO, self.events.next()).await
-        {
+        while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, self.events.next()).await {
             let (RebalanceEvent::Assigned(places)
             | RebalanceEvent::Revoked(places)
             | RebalanceEvent::Lost(places)) = &event;
@@ -128,7 +130,10 @@ impl Member<'_> {
         let action = || Action::Commit {
             group: GROUP.to_owned(),
             generation: 0,
-            offsets: offsets.iter().map(|(place, offset)| (key_at(place), *offset)).collect(),
+            offsets: offsets
+                .iter()
+                .map(|(place, offset)| (key_at(place), *offset))
+                .collect(),
         };
         let open = self.workload.book.begin(self.process, action());
         let (stage, error) = match consumer.commit_offsets(&offsets).await {

@@ -42,11 +42,13 @@ async fn build(client: &Client, rng: &Rng) -> Option<Producer> {
         _ => Compression::None,
     };
     let builder = client.producer(TOPIC).compression(compression);
-    let builder = builder.delivery_timeout(rng.jitter(
-        Duration::from_secs(2),
-        Duration::from_secs(10),
-    ));
-    match builder.linger(Duration::from_millis(rng.below(8))).build().await {
+    let builder =
+        builder.delivery_timeout(rng.jitter(Duration::from_secs(2), Duration::from_secs(10)));
+    match builder
+        .linger(Duration::from_millis(rng.below(8)))
+        .build()
+        .await
+    {
         Ok(producer) => Some(producer),
         Err(error) => {
             tracing::debug!(%error, "no producer");
@@ -60,7 +62,9 @@ async fn build(client: &Client, rng: &Rng) -> Option<Producer> {
 fn choose(workload: &Workload, values: impl Iterator<Item = u64>, rng: &Rng) -> Vec<(u32, u64)> {
     let any = || u32::try_from(rng.below(u64::from(workload.partitions))).unwrap_or(0);
     let one = rng.chance(0.5).then(any);
-    values.map(|value| (one.unwrap_or_else(any), value)).collect()
+    values
+        .map(|value| (one.unwrap_or_else(any), value))
+        .collect()
 }
 
 /// Sends and writes down what came of it. `true` when all was acknowledged.

@@ -51,7 +51,10 @@ pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
 
 /// A reader from the start of every partition, as a process of its own.
 pub async fn begin(workload: &Workload, client: &Client) -> Option<(Consumer, u64)> {
-    let reader = client.reader().topic(TOPIC, Start::Start).out_of_range(OutOfRange::Fail);
+    let reader = client
+        .reader()
+        .topic(TOPIC, Start::Start)
+        .out_of_range(OutOfRange::Fail);
     match reader.fetch_wait(Duration::from_millis(200)).build().await {
         Ok(reader) => {
             let process = workload.book.new_process();

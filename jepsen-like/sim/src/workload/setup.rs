@@ -16,7 +16,9 @@ pub async fn make_topic(workload: &Workload, env: &Env, replication: u32) {
     };
     loop {
         let request = client.admin().create_topic(TOPIC);
-        let request = request.partitions(workload.partitions).replication(replication);
+        let request = request
+            .partitions(workload.partitions)
+            .replication(replication);
         match request.send().await {
             Ok(_) => break,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => break,
