@@ -80,12 +80,6 @@ fn every_arrow_between_crates_is_drawn() {
                     "{name} -> {to} is not an arrow of the design"
                 );
             }
-            if dependency.kind == DependencyKind::Development && to == "testkit" {
-                assert!(
-                    !TESTKIT_ONLY_FROM_TESTS_FOLDER.contains(&name),
-                    "{name} -> testkit"
-                );
-            }
         }
     }
     assert_eq!(seen.len(), ARROWS.len(), "a drawn crate is missing");
