@@ -108,7 +108,7 @@ keys! {
     PRODUCE_MEMORY = "limits.produce_memory", Kind::Bytes(16 * MIB, TIB), "64 MiB",
         "Produce requests in progress on this node; more is refused as busy.";
     AUTO_CREATE = "topics.auto_create", Kind::Bool, "false",
-        "Whether producing to or reading an unknown topic creates it. floe dev turns it on.";
+        "Whether producing to an unknown topic creates it. floe dev turns it on.";
     DEFAULT_PARTITIONS = "topics.default_partitions", Kind::Integer(1, 10_000), "1",
         "Partitions of a topic that is created that way.";
     RETENTION_CHECK = "topics.retention_check", Kind::Time(100, DAY), "30s",
