@@ -96,7 +96,11 @@ fn crates_below_the_testkit_use_it_only_from_their_tests_folder() {
                     folders.push(path);
                 } else {
                     let text = std::fs::read_to_string(&path).unwrap();
-                    assert!(!text.contains("floe_testkit"), "{} uses the testkit", path.display());
+                    assert!(
+                        !text.contains("floe_testkit"),
+                        "{} uses the testkit",
+                        path.display()
+                    );
                 }
             }
         }

@@ -26,8 +26,7 @@ impl Cluster {
             base_port: next_base_port(),
             nodes,
         };
-        let (nodes, port) = (nodes.to_string(), cluster.base_port.to_string());
-        cluster.script(&["up", "--nodes", &nodes, "--base-port", &port]);
+        cluster.up_again();
         cluster
     }
 
@@ -88,6 +87,21 @@ impl Cluster {
             .env("FLOE_SERVER", self.servers())
             .output()
             .expect("the binary runs")
+    }
+
+    pub(crate) fn down(&self) {
+        self.script(&["down"]);
+    }
+
+    /// Starts everything that is down, as the first `up` did.
+    pub(crate) fn up_again(&self) {
+        let (nodes, port) = (self.nodes.to_string(), self.base_port.to_string());
+        self.script(&["up", "--nodes", &nodes, "--base-port", &port]);
+    }
+
+    /// Where a node keeps its data.
+    pub(crate) fn data_dir(&self, node: u32) -> PathBuf {
+        self.dir.path().join(format!("node-{node}")).join("data")
     }
 
     /// Runs the cluster script; a failure fails the test with what the script said.

@@ -6,7 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod bad_start;
 mod cluster;
+mod cluster_script;
+mod command_line;
+mod groups;
 mod ledger;
 mod no_loss;
 mod tidy;
