@@ -77,6 +77,11 @@ pub(crate) enum Cause {
         #[source]
         last: Option<Error>,
     },
+    #[error("{refusal}, and outcome unknown: an attempt before had no answer")]
+    Entangled {
+        #[source]
+        refusal: Error,
+    },
     #[error("request exceeds the largest frame")]
     RequestTooLarge,
     #[error("invalid name '{name}'")]
@@ -158,6 +163,7 @@ impl Error {
             } => last.kind(),
             Cause::ConnectionLost { .. }
             | Cause::NoAnswer { .. }
+            | Cause::Entangled { .. }
             | Cause::DeadlineExceeded { .. } => ErrorKind::TimedOut,
             Cause::RecordTooLarge { .. } | Cause::RequestTooLarge => ErrorKind::TooLarge,
             Cause::NoSuchPartition { .. } | Cause::NoSuchNode { .. } => ErrorKind::NotFound,
@@ -214,7 +220,7 @@ impl Error {
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         match &*self.cause {
-            Cause::ConnectionLost { .. } | Cause::NoAnswer { .. } => true,
+            Cause::ConnectionLost { .. } | Cause::NoAnswer { .. } | Cause::Entangled { .. } => true,
             Cause::DeadlineExceeded { is_unsure, .. } => *is_unsure,
             Cause::Refused { code, .. } => *code == ErrorCode::Timeout,
             _ => false,

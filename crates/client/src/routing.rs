@@ -22,7 +22,9 @@ use crate::error::{Attempt, Cause};
 use crate::{Client, Error};
 
 /// One node may take this long to answer a question that others can answer too.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same, for work that takes a node long.
+const PATIENT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One attempt at a request.
 pub(crate) struct Call {
@@ -155,7 +157,7 @@ impl Client {
     where
         F: Future<Output = Result<Result<T, Failure>, RpcError>>,
     {
-        self.rounds(timeout, timeout, ask).await
+        self.rounds(timeout, PATIENT_ATTEMPT_TIMEOUT, ask).await
     }
 
     /// Asks the node at `addr`.

@@ -249,6 +249,12 @@ impl Holding {
         }
     }
 
+    /// The group was heard of.
+    pub(super) fn renew_lease(&mut self, lease_until: Duration) {
+        self.lease_until = lease_until;
+        self.wake();
+    }
+
     pub(super) fn report(&mut self, error: Error) {
         if self.errors.len() < ERRORS_MAX {
             self.errors.push_back(error);

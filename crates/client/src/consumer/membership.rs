@@ -132,7 +132,7 @@ impl Membership {
         let lease_until = asked_at + group.session_timeout;
         let mut holding = self.shared.holding.lock();
         holding.generation = reply.generation;
-        holding.lease_until = lease_until;
+        holding.renew_lease(lease_until);
         drop(holding);
         let interval = Duration::from_millis(u64::from(reply.heartbeat_interval_ms));
         self.interval = interval.clamp(Duration::from_millis(20), Duration::from_secs(60));
@@ -165,7 +165,10 @@ impl Membership {
         match outcome {
             Ok(reply) => {
                 let session_timeout = self.group().session_timeout;
-                self.shared.holding.lock().lease_until = sent_at + session_timeout;
+                self.shared
+                    .holding
+                    .lock()
+                    .renew_lease(sent_at + session_timeout);
                 let pause = if reply.rebalancing {
                     REBALANCE_INTERVAL.min(self.interval)
                 } else {

@@ -41,6 +41,8 @@ pub(super) struct Sealed {
     pub(super) record_count: u32,
     opened_at: Duration,
     base_sequence: Sequence,
+    /// Whether an attempt may have appended it without our hearing of it.
+    is_doubted: bool,
 }
 
 impl From<Gathered> for Sealed {
@@ -54,6 +56,7 @@ impl From<Gathered> for Sealed {
             charged_bytes: gathered.charged_bytes,
             opened_at: gathered.opened_at,
             base_sequence: Sequence(-1),
+            is_doubted: false,
         }
     }
 }
@@ -93,8 +96,6 @@ pub(super) struct Lane {
     one_at_a_time: bool,
     disorder: u32,
     last_error: Option<Error>,
-    /// Whether a batch of `unacked` may have been appended.
-    is_unsure: bool,
 }
 
 impl Lane {
@@ -113,7 +114,6 @@ impl Lane {
             one_at_a_time: false,
             disorder: 0,
             last_error: None,
-            is_unsure: false,
         }
     }
 
@@ -176,12 +176,14 @@ impl Lane {
         self.unacked.push_back(sealed);
     }
 
-    /// The batches of the next request, about `bytes_max` of them, at least one.
+    /// The batches of the next request, about `bytes_max` of them, at least one. One that is larger
+    /// than the topic is known to accept goes alone: its refusal then says nothing of others.
     pub(super) fn send(
         &mut self,
         request: u64,
         epoch: LeaderEpoch,
         bytes_max: usize,
+        batch_bytes_max: usize,
     ) -> Vec<Payload> {
         let count_max = if self.one_at_a_time {
             1
@@ -192,10 +194,14 @@ impl Lane {
         let mut batches = Vec::new();
         for sealed in self.unacked.iter().take(count_max) {
             bytes += sealed.batch.len();
-            if !batches.is_empty() && bytes > bytes_max {
+            let is_large = sealed.batch.len() > batch_bytes_max;
+            if !batches.is_empty() && (bytes > bytes_max || is_large) {
                 break;
             }
             batches.push(Payload(sealed.batch.clone()));
+            if is_large {
+                break;
+            }
         }
         self.sent_count = batches.len();
         self.in_flight = Some(request);
@@ -216,7 +222,7 @@ impl Lane {
     pub(super) fn abandon(&mut self, now: Duration) {
         if self.in_flight.take().is_some() {
             self.last_error = Some(Error::code_error(ErrorCode::NotLeader));
-            self.is_unsure = true;
+            self.doubt_sent();
             self.not_before = now;
         }
     }
@@ -242,6 +248,9 @@ impl Lane {
     pub(super) fn start_anew(&mut self) {
         self.in_flight = None;
         self.sent_count = 0;
+        for sealed in &mut self.unacked {
+            sealed.is_doubted = false;
+        }
         self.retire();
     }
 
@@ -270,7 +279,14 @@ impl Lane {
         let pause = self.backoff.next(rng);
         self.not_before = now + pause;
         let verdict = self.judge(&error);
-        self.is_unsure |= error.leaves_doubt();
+        // Of several batches those before the failed one are appended, and it is not said which.
+        let hides_success = self.sent_count > 1
+            && error
+                .code()
+                .is_some_and(|code| code != ErrorCode::UnknownProducer);
+        if error.leaves_doubt() || hides_success {
+            self.doubt_sent();
+        }
         self.last_error = Some(error.clone());
         match verdict {
             Verdict::Retry => {
@@ -310,6 +326,8 @@ impl Lane {
         match code {
             // The layout decides whether the topic is gone or the node has not heard of it.
             ErrorCode::UnknownTopicOrPartition | ErrorCode::Internal => Verdict::Retry,
+            // A leader of former days may not know of what was appended since.
+            ErrorCode::UnknownProducer if self.has_doubt() => Verdict::Retry,
             ErrorCode::UnknownProducer if self.identity.is_some() => Verdict::Forgotten,
             ErrorCode::OutOfOrderSequence => {
                 self.disorder += 1;
@@ -325,18 +343,28 @@ impl Lane {
         }
     }
 
-    /// A batch was refused for good. When several were sent, it is not said which: those before it
-    /// were appended, so each goes alone until it is found. Those behind it were not appended.
+    /// A batch was refused for good. When several were sent, it is not said which: each goes alone
+    /// until it is found. The next ones take its place in the sequence, but only if it is certain
+    /// that neither it nor any of them was ever appended; else all are given up.
     fn refused(&mut self, error: Error, is_disorder: bool, now: Duration) -> (Vec<Settled>, Wants) {
         self.not_before = now;
         if self.sent_count > 1 {
             self.one_at_a_time = true;
             return (Vec::new(), Wants::default());
         }
+        let wants = Wants {
+            layout: false,
+            identity: self.identity.is_some(),
+        };
+        if self.identity.is_some() && self.has_doubt() {
+            let cause = Cause::Entangled { refusal: error };
+            return (self.fail_all(&cause.into()), wants);
+        }
         let Some(sealed) = self.unacked.pop_front() else {
             return (Vec::new(), Wants::default());
         };
         self.disorder = 0;
+        self.sent_count = 0;
         self.next_sequence = sealed.base_sequence;
         if is_disorder {
             self.retire();
@@ -349,10 +377,20 @@ impl Lane {
             outcome: Err(error),
         };
         let wants = Wants {
-            layout: false,
-            identity: is_disorder,
+            identity: wants.identity && is_disorder,
+            ..wants
         };
         (vec![settled], wants)
+    }
+
+    fn has_doubt(&self) -> bool {
+        self.unacked.iter().any(|sealed| sealed.is_doubted)
+    }
+
+    fn doubt_sent(&mut self) {
+        for sealed in self.unacked.iter_mut().take(self.sent_count) {
+            sealed.is_doubted = true;
+        }
     }
 
     /// Gives up all batches if the oldest was opened before `oldest`. They were tried together, so
@@ -366,7 +404,7 @@ impl Lane {
         }
         let cause = Cause::DeadlineExceeded {
             after: timeout,
-            is_unsure: self.in_flight.is_some() || self.is_unsure,
+            is_unsure: self.in_flight.is_some() || self.has_doubt(),
             last: self.last_error.clone(),
         };
         self.fail_all(&cause.into())
@@ -392,7 +430,6 @@ impl Lane {
     fn rest(&mut self) {
         if self.unacked.is_empty() {
             self.one_at_a_time = false;
-            self.is_unsure = false;
             self.last_error = None;
         }
     }

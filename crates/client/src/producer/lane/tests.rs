@@ -30,7 +30,7 @@ fn gathered(record_count: u32) -> Gathered {
 
 /// Of each batch that is sent: producer, base sequence, record count.
 fn send(lane: &mut Lane, request: u64) -> Vec<(i64, i32, i32)> {
-    let sent = lane.send(request, LeaderEpoch(1), usize::MAX);
+    let sent = lane.send(request, LeaderEpoch(1), usize::MAX, usize::MAX);
     assert!(lane.arrived(request));
     let header = |batch: Payload| {
         let header = StampedBatch::split(batch.0).expect("a batch").header();
@@ -57,15 +57,36 @@ fn lane(batches: &[u32]) -> Lane {
 #[test]
 fn an_answer_that_matters_no_longer_is_told_apart() {
     let mut lane = lane(&[1]);
-    lane.send(4, LeaderEpoch(1), usize::MAX);
+    lane.send(4, LeaderEpoch(1), usize::MAX, usize::MAX);
     lane.abandon(NOW);
-    lane.send(5, LeaderEpoch(2), usize::MAX);
+    lane.send(5, LeaderEpoch(2), usize::MAX, usize::MAX);
     assert!(!lane.arrived(4));
     assert!(lane.arrived(5));
 }
 
 #[test]
-fn a_refusal_is_narrowed_down_and_costs_one_batch() {
+fn a_first_refusal_costs_one_batch_and_the_next_takes_its_place() {
+    let mut lane = lane(&[2]);
+    assert_eq!(send(&mut lane, 1), [(7, 0, 2)]);
+    lane.seal(gathered(4));
+    let (settled, wants) = fail(&mut lane, ErrorCode::BatchTooLarge);
+    assert_eq!((settled.len(), wants), (1, Wants::default()));
+    assert!(
+        !settled[0]
+            .outcome
+            .as_ref()
+            .expect_err("refused")
+            .is_outcome_unknown()
+    );
+    assert_eq!(send(&mut lane, 2), [(7, 0, 4)]);
+    lane.acknowledged(&[Offset(0)]);
+    lane.seal(gathered(1));
+    lane.seal(gathered(1));
+    assert_eq!(send(&mut lane, 3), [(7, 4, 1), (7, 5, 1)]);
+}
+
+#[test]
+fn a_refusal_of_several_is_narrowed_down_and_no_sequence_is_used_twice() {
     let mut lane = lane(&[2, 3, 4]);
     assert_eq!(send(&mut lane, 1), [(7, 0, 2), (7, 2, 3), (7, 5, 4)]);
     assert!(fail(&mut lane, ErrorCode::BatchTooLarge).0.is_empty());
@@ -73,13 +94,38 @@ fn a_refusal_is_narrowed_down_and_costs_one_batch() {
     assert_eq!(lane.acknowledged(&[Offset(0)]).len(), 1);
     assert_eq!(send(&mut lane, 3), [(7, 2, 3)]);
     let (settled, wants) = fail(&mut lane, ErrorCode::BatchTooLarge);
-    assert_eq!((settled.len(), wants), (1, Wants::default()));
-    // The next takes the place of the refused one in the sequence.
-    assert_eq!(send(&mut lane, 4), [(7, 2, 4)]);
-    lane.acknowledged(&[Offset(2)]);
-    lane.seal(gathered(1));
-    lane.seal(gathered(1));
-    assert_eq!(send(&mut lane, 5), [(7, 6, 1), (7, 7, 1)]);
+    assert!(wants.identity);
+    assert_eq!(settled.len(), 2);
+    for settled in settled {
+        assert!(settled.outcome.expect_err("given up").is_outcome_unknown());
+    }
+    assert!(!lane.identify(identity(7)), "the sequence is lost");
+}
+
+#[test]
+fn a_batch_larger_than_the_topic_accepts_goes_alone() {
+    let mut lane = lane(&[1, 100, 1]);
+    let small = lane.unacked[0].batch.len();
+    let mut send = |request| {
+        let sent = lane.send(request, LeaderEpoch(1), usize::MAX, small);
+        assert!(lane.arrived(request));
+        drop(lane.acknowledged(&vec![Offset(0); sent.len()]));
+        sent.len()
+    };
+    assert_eq!([send(1), send(2), send(3)], [1, 1, 1]);
+}
+
+#[test]
+fn a_stale_leader_that_forgot_the_producer_is_not_believed() {
+    let mut lane = lane(&[2]);
+    send(&mut lane, 1);
+    lane.acknowledged(&[Offset(0)]);
+    lane.seal(gathered(3));
+    send(&mut lane, 2);
+    fail(&mut lane, ErrorCode::Timeout);
+    assert_eq!(send(&mut lane, 3), [(7, 2, 3)]);
+    assert!(!fail(&mut lane, ErrorCode::UnknownProducer).1.identity);
+    assert_eq!(send(&mut lane, 4), [(7, 2, 3)]);
 }
 
 #[test]
@@ -102,8 +148,9 @@ fn a_forgotten_producer_starts_at_zero_under_another_identity() {
 #[test]
 fn what_expires_after_an_unknown_outcome_is_said_to_be_unknown() {
     for (code, is_unknown) in [(ErrorCode::Timeout, true), (ErrorCode::NotLeader, false)] {
-        let mut lane = lane(&[1, 1]);
+        let mut lane = lane(&[1]);
         send(&mut lane, 1);
+        lane.seal(gathered(1));
         fail(&mut lane, code);
         assert!(lane.expire(NOW - Duration::from_millis(1), NOW).is_empty());
         let settled = lane.expire(NOW, NOW);
@@ -140,7 +187,7 @@ proptest! {
             }
             let sent = send(&mut lane, request);
             let mut refused = None;
-            if fate == 4 && !lane.is_unsure {
+            if fate == 4 && !lane.has_doubt() {
                 known = None;
             }
             for (producer, sequence, records) in &sent {

@@ -172,7 +172,9 @@ impl Sender {
             return;
         }
         let bytes_max = REQUEST_BYTES_MAX - draft.bytes.min(REQUEST_BYTES_MAX);
-        let batches = lane.send(draft.id, leadership.epoch, bytes_max);
+        let known = self.layout.batch_bytes_max;
+        let batch_bytes_max = known.unwrap_or(limits::BATCH_BYTES_DEFAULT);
+        let batches = lane.send(draft.id, leadership.epoch, bytes_max, batch_bytes_max);
         draft.bytes += batches.iter().map(|batch| batch.len()).sum::<usize>();
         let key = PartitionKey {
             topic_id: self.layout.topic_id,
