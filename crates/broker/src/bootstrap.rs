@@ -12,7 +12,7 @@ use crate::NodeFailure;
 use crate::core::{Core, METADATA_TIMEOUT};
 use crate::formation::form_or_join;
 use crate::metadata::{MetadataMachine, MetadataPublisher, Rejected};
-use crate::{leadership, layout};
+use crate::{layout, leadership, membership};
 
 /// Between two attempts to complete the founding.
 const RETRY: Duration = Duration::from_millis(10);
@@ -28,6 +28,7 @@ pub(crate) async fn run(core: Arc<Core>, publisher: MetadataPublisher) {
     core.spawn_until_stop(complete_founding(Arc::clone(&core)));
     core.spawn_until_stop(layout::run(Arc::clone(&core)));
     core.spawn_until_stop(leadership::run(Arc::clone(&core)));
+    core.spawn_until_stop(membership::run(Arc::clone(&core)));
     if let Err(failure) = register(&core).await {
         core.fail(failure);
     }

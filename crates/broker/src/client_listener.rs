@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use floe_env::Listener;
 use floe_rpc::{
-    ClientApi as _, ClientApiRequest, ClientApiResponse, Serve as _, ServerLimits, serve_client,
+    ClientApi as _, ClientApiRequest, ClientApiResponse, Context, Serve as _, ServerError,
+    ServerLimits, serve_client,
 };
-use futures::future::Either;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tarpc::RequestName as _;
 use tokio::sync::Semaphore;
 
 use crate::Broker;
@@ -40,14 +43,7 @@ pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
             let broker = Broker::new(Arc::clone(&served));
             let peer_addr = connection.peer_addr;
             let me = served.identity_now();
-            let handler = move |context, request| match request {
-                // Queued in the call itself, so in the order in which requests arrive.
-                ClientApiRequest::Produce { request } => {
-                    let produced = Broker::produce(&broker, request);
-                    Either::Left(async move { Ok(ClientApiResponse::Produce(produced.await)) })
-                }
-                request => Either::Right(broker.clone().serve().serve(context, request)),
-            };
+            let handler = move |context, request| answer(&broker, context, request);
             let stop = served.stop.child_token();
             served.metrics.connections.inc();
             let ended = serve_client(connection, &me, ServerLimits::default(), handler, stop).await;
@@ -57,4 +53,28 @@ pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
             }
         });
     }
+}
+
+/// Works on one request and takes its time.
+fn answer(
+    broker: &Broker,
+    context: Context,
+    request: ClientApiRequest,
+) -> BoxFuture<'static, Result<ClientApiResponse, ServerError>> {
+    let (core, begun) = (Arc::clone(&broker.core), broker.core.env.clock.now());
+    let api = request.name().trim_start_matches("ClientApi.").to_owned();
+    let answered = match request {
+        // Queued in the call itself, so in the order in which requests arrive.
+        ClientApiRequest::Produce { request } => {
+            let produced = Broker::produce(broker, request);
+            async move { Ok(ClientApiResponse::Produce(produced.await)) }.boxed()
+        }
+        request => broker.clone().serve().serve(context, request).boxed(),
+    };
+    async move {
+        let answer = answered.await;
+        core.metrics.answered(api, core.env.clock.now().saturating_sub(begun));
+        answer
+    }
+    .boxed()
 }

@@ -49,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     /// Replicas that metadata places here and that are not open; `None` before the first look.
     pub(crate) unopened: watch::Sender<Option<usize>>,
+    /// Changes when this node begins to lead a group.
+    pub(crate) led: watch::Sender<()>,
     /// Why the node must stop, once it must.
     pub(crate) failure: watch::Sender<Option<NodeFailure>>,
     /// Cancelled when the node takes no new work.
@@ -71,7 +73,7 @@ impl Core {
         let stop = self.stop.clone();
         self.spawn(async move {
             // Stopping in the middle is what the caller agreed to.
-            drop(stop.run_until_cancelled(task).await);
+            let _finished = stop.run_until_cancelled(task).await;
         });
     }
 

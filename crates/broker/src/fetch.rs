@@ -168,8 +168,15 @@ async fn read(
     let log = partition.log();
     let high_watermark = log.high_watermark();
     let log_start_offset = partition.log_start_offset();
-    let outcome = if part.offset < log_start_offset || part.offset > log.next_offset() {
+    let outcome = if part.offset < log_start_offset {
         Err(ErrorCode::OffsetOutOfRange.into())
+    } else if part.offset > log.next_offset() {
+        // A leader that was replaced unnoticed may lack what its successor has.
+        let certain = partition.leads_for_certain(leader_epoch).await;
+        let beyond = certain && part.offset > log.next_offset();
+        let code =
+            if beyond { ErrorCode::OffsetOutOfRange } else { ErrorCode::OffsetNotAvailable };
+        Err(code.into())
     } else if part.offset > high_watermark {
         // Appended and not committed yet: it will be soon, or never have been.
         if last { Err(ErrorCode::OffsetNotAvailable.into()) } else { Ok(Vec::new()) }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::GroupKind;
+use floe_journal::{GroupKind, StoreError};
 use floe_metadata::{Command, RaftGroupOwner, ReplicaSet, State};
 use floe_model::{NodeId, RaftGroupId};
 use floe_raft::{GroupSpec, OpenGroupError, PeerAddr, Voter};
@@ -35,11 +35,15 @@ pub(crate) async fn run(core: Arc<Core>) {
             let complete = follower.follow_layout(&state).await;
             seen = complete.then_some(state.layout_version());
         }
-        if seen.is_some() {
-            metadata.changed().await;
-        } else {
-            // Running out is the ordinary case.
-            drop(tokio::time::timeout(RETRY, metadata.changed()).await);
+        match seen {
+            Some(_) => drop(metadata.changed().await),
+            // Something failed: changes of other kinds are no reason to try again at once.
+            None => {
+                let looked_at = state.layout_version();
+                let other = metadata.wait_for(|view| view.state.layout_version() != looked_at);
+                // Running out is the ordinary case.
+                drop(tokio::time::timeout(RETRY, other).await);
+            }
         }
     }
 }
@@ -61,8 +65,9 @@ impl Follower {
             .map(|node| {
                 let registration = &node.registration;
                 let addr = registration.peer_addr.clone();
-                let node_uuid = Some(registration.node_uuid);
-                (registration.node_id, PeerAddr { addr, node_uuid })
+                // Which disk a replica is on is checked with every Raft message. The link lets
+                // any disk of the node in, or a replaced one could never register.
+                (registration.node_id, PeerAddr { addr, node_uuid: None })
             })
             .collect();
         if peers != self.peers {
@@ -114,7 +119,10 @@ impl Follower {
         let deleted: Vec<RaftGroupId> = stream::iter(dead.iter().copied())
             .map(|group| async move {
                 match core.raft.delete_group(group).await {
-                    Ok(()) => Some(group),
+                    // A node that was away may never have had it.
+                    Ok(()) | Err(StoreError::UnknownGroup(_) | StoreError::Deleted(_)) => {
+                        Some(group)
+                    }
                     Err(error) => {
                         tracing::error!(%group, %error, "replica of a deleted topic not deleted");
                         None
@@ -127,6 +135,9 @@ impl Follower {
             .await;
         for group in &deleted {
             self.opened.remove(group);
+        }
+        if deleted.is_empty() {
+            return false;
         }
         let all = deleted.len() == dead.len();
         let command = Command::ConfirmDeleted {

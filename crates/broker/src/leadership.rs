@@ -1,4 +1,4 @@
-//! Tells the controller which groups this node leads.
+//! Follows the roles of this node's replicas and tells the controller which groups it leads.
 //!
 //! Reports are made when a leader can serve, in batches: while one batch is on its way, the next
 //! changes gather. A report that did not get through is made again, if it is still true.
@@ -21,11 +21,16 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(crate) async fn run(core: Arc<Core>) {
     let mut unreported: BTreeSet<RaftGroupId> = BTreeSet::new();
     loop {
-        if unreported.is_empty() {
-            unreported.extend(core.raft.changed().await);
-        } else if let Ok(more) = tokio::time::timeout(RETRY, core.raft.changed()).await {
-            unreported.extend(more);
+        let changed = if unreported.is_empty() {
+            core.raft.changed().await
+        } else {
+            // Running out is the ordinary case.
+            tokio::time::timeout(RETRY, core.raft.changed()).await.unwrap_or_default()
+        };
+        for &group in &changed {
+            role_changed(&core, group);
         }
+        unreported.extend(changed);
         let state = core.metadata.state();
         if state.formation().is_none() {
             continue;
@@ -49,6 +54,17 @@ pub(crate) async fn run(core: Arc<Core>) {
             }
             Err(error) => tracing::warn!(%error, "leaders not reported"),
         }
+    }
+}
+
+/// A partition that may serve no more lets go of what waits in it: its outcome may never come.
+fn role_changed(core: &Core, group: RaftGroupId) {
+    let serves = core.raft.group(group).is_some_and(|raft| raft.role().serving_epoch().is_some());
+    if serves {
+        core.metrics.leader_changes.inc();
+        core.led.send_replace(());
+    } else if let Some(partition) = core.partitions.by_group(group) {
+        partition.let_go();
     }
 }
 

@@ -21,6 +21,7 @@ mod formation;
 mod groups;
 mod layout;
 mod leadership;
+mod membership;
 mod metadata;
 mod metrics;
 mod node;

@@ -25,7 +25,7 @@ const LATENCY_BUCKETS: [f64; 14] = [
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ApiLabel {
-    api: &'static str,
+    api: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -137,7 +137,7 @@ impl Metrics {
     }
 
     /// Counts a request that was answered.
-    pub(crate) fn answered(&self, api: &'static str, took: Duration) {
+    pub(crate) fn answered(&self, api: String, took: Duration) {
         self.request_seconds.get_or_create(&ApiLabel { api }).observe(took.as_secs_f64());
     }
 

@@ -83,6 +83,7 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
         producer_ids: ProducerIds::default(),
         metrics: Metrics::new(env.clock.now()),
         unopened: watch::Sender::new(None),
+        led: watch::Sender::new(()),
         failure: watch::Sender::new(None),
         draining: CancellationToken::new(),
         stop: CancellationToken::new(),

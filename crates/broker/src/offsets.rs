@@ -1,6 +1,6 @@
 //! Looks offsets up and moves log starts.
 
-use floe_model::Offset;
+use floe_model::{ErrorCode, Offset};
 use floe_rpc::{Failure, ListOffsets, ListOffsetsPart, ListedOffset, OffsetAt, Trim};
 
 use crate::Broker;
@@ -23,7 +23,10 @@ impl Broker {
     }
 
     async fn find_offset(&self, part: &ListOffsetsPart) -> Result<Option<Offset>, Failure> {
-        let (partition, _) = self.led(part.key).await?;
+        let (partition, epoch) = self.led(part.key).await?;
+        if !partition.leads_for_certain(epoch).await {
+            return Err(ErrorCode::NotLeader.into());
+        }
         let log_start_offset = partition.log_start_offset();
         match part.at {
             OffsetAt::Start => Ok(Some(log_start_offset)),

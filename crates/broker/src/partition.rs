@@ -13,6 +13,7 @@ mod snapshot;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use floe_env::Env;
 use floe_journal::GroupLog;
@@ -20,7 +21,9 @@ use floe_model::{ErrorCode, LeaderEpoch, Offset, RaftGroupId, TopicIdPartition, 
 use floe_raft::{Proposal, ProposeError, RaftGroup, Role};
 use floe_rpc::{Failure, LeaderHint};
 use futures::FutureExt as _;
+use futures::future::{Either, select};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use control::Control;
@@ -29,6 +32,9 @@ pub(crate) use producer::BatchIdentity;
 pub(crate) use sequencer::{Offer, Offered, Placed};
 use sequencer::{NextEntry, Sequencer};
 pub(crate) use state::PartitionState;
+
+/// Between two looks whether a proposal is appended.
+const APPEND_POLL: Duration = Duration::from_millis(1);
 
 /// A replica of a partition.
 pub(crate) struct Partition {
@@ -76,14 +82,17 @@ impl Partition {
         self.state.lock().log_start_offset
     }
 
-    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        self.state.lock().epoch_end(epoch)
-    }
-
     /// The epoch in which this replica may serve, or who may.
     pub(crate) fn serving_epoch(&self) -> Result<LeaderEpoch, Failure> {
         let role = self.role();
         role.serving_epoch().ok_or_else(|| not_leader(role.leader, role.epoch))
+    }
+
+    /// Asks a majority whether this replica still leads in `epoch`, and so has led all the time
+    /// since it read it.
+    pub(crate) async fn leads_for_certain(&self, epoch: LeaderEpoch) -> bool {
+        let confirmed = self.raft.read_index().await.is_ok();
+        confirmed && self.serving_epoch().is_ok_and(|now| now == epoch)
     }
 
     /// Judges and queues batches of one request, in order, and proposes what may go. Without an
@@ -95,12 +104,12 @@ impl Partition {
         };
         let mut offered = Vec::with_capacity(offers.len());
         let mut sequencer = self.sequencer.lock();
-        if let Err(code) = sequencer.enter(epoch) {
-            return (offered, Some(code.into()));
-        }
         let mut refusal = None;
         {
             let state = self.state.lock();
+            if let Err(code) = sequencer.enter(epoch, state.next_offset) {
+                return (offered, Some(code.into()));
+            }
             for offer in offers {
                 match sequencer.offer(offer, &state.producers) {
                     Ok(one) => offered.push(one),
@@ -115,6 +124,12 @@ impl Partition {
         (offered, refusal)
     }
 
+    /// Answers everybody who waits here: this replica may serve no more, and what is in flight
+    /// may or may not become committed.
+    pub(crate) fn let_go(&self) {
+        self.sequencer.lock().let_go();
+    }
+
     /// Appends a control entry and waits until it is applied.
     pub(crate) async fn control(&self, control: Control) -> Result<(), Failure> {
         let epoch = self.serving_epoch()?;
@@ -125,12 +140,32 @@ impl Partition {
         }
     }
 
+    /// Waits until this node's disk has the records below `end`, as the leader of `epoch`.
+    async fn durable_here(&self, epoch: LeaderEpoch, end: Offset) -> bool {
+        while self.log().next_offset() < end {
+            // Proposed, and appended any moment.
+            tokio::time::sleep(APPEND_POLL).await;
+        }
+        let (done, durable) = oneshot::channel();
+        // Nothing, behind all that is appended: told when that is durable.
+        let barrier = self.log().append(
+            Vec::new(),
+            Box::new(move |synced| {
+                // Who left does not want to know.
+                let _left = done.send(synced.is_ok());
+            }),
+        );
+        let is_durable = barrier.is_ok() && durable.await.unwrap_or(false);
+        is_durable && self.serving_epoch().is_ok_and(|now| now == epoch)
+    }
+
     /// Proposes entries while there are batches and room. Raft decides about refusals when the
     /// proposal is made, so the first poll tells them, still under the lock: nothing that was
     /// judged behind a refused batch is appended.
     fn propose_queued(self: &Arc<Self>, sequencer: &mut Sequencer) {
         while let Some(entry) = sequencer.next_entry() {
-            let NextEntry { epoch, ids, batches } = entry;
+            let next_offset = entry.next_offset();
+            let NextEntry { epoch, base_offset, wants_local, ids, batches } = entry;
             let mut outcome = Box::pin(self.raft.propose(epoch, Proposal::Data(batches)));
             if let Some(done) = outcome.as_mut().now_or_never() {
                 settle(sequencer, &ids, epoch, done);
@@ -138,7 +173,20 @@ impl Partition {
             }
             let partition = Arc::clone(self);
             let settle_later = async move {
-                let done = outcome.await;
+                let done = if wants_local {
+                    let local = std::pin::pin!(partition.durable_here(epoch, next_offset));
+                    match select(outcome, local).await {
+                        Either::Left((done, _)) => done,
+                        Either::Right((is_durable, outcome)) => {
+                            if is_durable {
+                                partition.sequencer.lock().local(&ids, base_offset, epoch);
+                            }
+                            outcome.await
+                        }
+                    }
+                } else {
+                    outcome.await
+                };
                 let mut sequencer = partition.sequencer.lock();
                 settle(&mut sequencer, &ids, epoch, done);
                 partition.propose_queued(&mut sequencer);

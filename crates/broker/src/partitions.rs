@@ -34,10 +34,6 @@ impl Partitions {
         self.open.read().by_key.values().cloned().collect()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.open.read().by_key.len()
-    }
-
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
         let mut open = self.open.write();
         open.by_group.insert(partition.group(), Arc::clone(&partition));

@@ -25,6 +25,8 @@ const NO_OFFSET: Offset = Offset(-1);
 /// A part of a request after its batches were offered.
 struct OfferedPart {
     key: PartitionKey,
+    /// Where it was offered, and in which epoch.
+    partition: Option<(Arc<Partition>, LeaderEpoch)>,
     batches: usize,
     offered: Vec<Offered>,
     refusal: Option<Refused>,
@@ -92,12 +94,18 @@ impl Broker {
         admitted: &Arc<OwnedSemaphorePermit>,
     ) -> OfferedPart {
         let (key, batches) = (part.key, part.batches.len());
-        let (offered, refusal) = match self.locate(key) {
-            Located::Here(partition) => self.offer_batches(&partition, part.batches, acks, admitted),
-            Located::Elsewhere(failure) => (Vec::new(), Some(Refused::Final(failure))),
-            Located::Unknown => (Vec::new(), Some(Refused::Unknown)),
+        let nowhere = |refusal| (None, Vec::new(), Some(refusal));
+        let (partition, offered, refusal) = match self.locate(key) {
+            Located::Here(partition) => {
+                let epoch = partition.role().epoch;
+                let (offered, refusal) =
+                    self.offer_batches(&partition, part.batches, acks, admitted);
+                (Some((partition, epoch)), offered, refusal)
+            }
+            Located::Elsewhere(failure) => nowhere(Refused::Final(failure)),
+            Located::Unknown => nowhere(Refused::Unknown),
         };
-        OfferedPart { key, batches, offered, refusal }
+        OfferedPart { key, partition, batches, offered, refusal }
     }
 
     fn offer_batches(
@@ -162,13 +170,32 @@ impl Broker {
         }
         match part.refusal {
             None => Ok(Produced { base_offsets, leader_epoch }),
-            Some(Refused::Final(failure)) => Err(failure),
+            Some(Refused::Final(failure)) => Err(confirm(part.partition, failure).await),
             // Found by now, it is one to ask again about: the batches were not kept.
             Some(Refused::Unknown) => Err(match self.resolve(part.key).await {
                 Ok(_) => ErrorCode::NotLeader.into(),
                 Err(failure) => failure,
             }),
         }
+    }
+}
+
+/// A verdict about a producer's sequence stands only if this node led when it was made: a leader
+/// that was replaced unnoticed does not know what its successor appended, and a producer that
+/// believed it would send under a new identity what is in the log already.
+async fn confirm(
+    partition: Option<(Arc<Partition>, LeaderEpoch)>,
+    failure: Failure,
+) -> Failure {
+    let judged = matches!(
+        failure.code,
+        ErrorCode::UnknownProducer | ErrorCode::OutOfOrderSequence | ErrorCode::ProducerFenced
+    );
+    match partition {
+        Some((partition, epoch)) if judged && !partition.leads_for_certain(epoch).await => {
+            ErrorCode::NotLeader.into()
+        }
+        Some(_) | None => failure,
     }
 }
 

@@ -39,6 +39,11 @@ impl MetadataWatch {
         self.0.borrow().clone()
     }
 
+    /// The newest state, which this reader has then seen.
+    pub(crate) fn seen(&mut self) -> Arc<State> {
+        Arc::clone(&self.0.borrow_and_update().state)
+    }
+
     /// Waits for a view that this reader has not seen. Pending for ever once nobody publishes.
     pub(crate) async fn changed(&mut self) -> Arc<State> {
         if self.0.changed().await.is_err() {

@@ -60,6 +60,11 @@ pub(crate) struct Offer {
 #[derive(Debug)]
 pub(crate) struct NextEntry {
     pub(crate) epoch: LeaderEpoch,
+    /// Where it will be, if nothing proposed before it fails: offsets are dense, and nobody else
+    /// proposes records in this epoch.
+    pub(crate) base_offset: Offset,
+    /// Whether somebody waits for this node's disk only.
+    pub(crate) wants_local: bool,
     pub(crate) ids: Vec<BatchId>,
     pub(crate) batches: Vec<StampedBatch>,
 }
@@ -89,20 +94,44 @@ pub(crate) struct Sequencer {
     queue: VecDeque<(BatchId, StampedBatch)>,
     overlay: BTreeMap<ProducerId, VecDeque<UnappliedBatch<BatchId>>>,
     entries_in_flight: usize,
+    /// Offset of the next record to be proposed.
+    log_end_offset: Offset,
+}
+
+impl NextEntry {
+    /// One past its last record.
+    pub(crate) fn next_offset(&self) -> Offset {
+        let counts = self.batches.iter().map(|batch| i64::from(batch.offset_count()));
+        self.base_offset + counts.sum()
+    }
 }
 
 impl Sequencer {
     /// Takes `epoch` as the one to work in. What was queued in an earlier one is refused: it was
-    /// judged against a state that may have changed.
-    pub(crate) fn enter(&mut self, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
-        if epoch != self.epoch {
+    /// judged against a state that may have changed. `applied_end` is the end of the applied
+    /// records, which is the end of the log while nothing is in flight.
+    pub(crate) fn enter(
+        &mut self,
+        epoch: LeaderEpoch,
+        applied_end: Offset,
+    ) -> Result<(), ErrorCode> {
+        if epoch < self.epoch {
+            // Read before the leadership moved on.
+            return Err(ErrorCode::NotLeader);
+        }
+        if epoch > self.epoch {
             self.refuse_queue(&ErrorCode::NotLeader.into());
             self.overlay.clear();
             self.epoch = epoch;
             self.closed = false;
             self.entries_in_flight = 0;
         }
-        self.paused &= self.entries_in_flight > 0;
+        if self.entries_in_flight == 0 {
+            self.paused = false;
+            if self.queue.is_empty() {
+                self.log_end_offset = applied_end;
+            }
+        }
         if self.closed || self.paused { Err(ErrorCode::NotLeader) } else { Ok(()) }
     }
 
@@ -136,6 +165,7 @@ impl Sequencer {
             return None;
         }
         let (mut ids, mut batches, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut wants_local = false;
         while let Some((_, batch)) = self.queue.front() {
             bytes += batch.size_bytes();
             let full = batches.len() == ENTRY_BATCHES_MAX || bytes > SHARED_ENTRY_BYTES_MAX;
@@ -143,11 +173,15 @@ impl Sequencer {
                 break;
             }
             let (id, batch) = self.queue.pop_front().expect("the queue has a front");
+            wants_local |= self.accepted.get(&id).is_some_and(Accepted::wants_local);
             ids.push(id);
             batches.push(batch);
         }
         self.entries_in_flight += 1;
-        Some(NextEntry { epoch: self.epoch, ids, batches })
+        let (epoch, base_offset) = (self.epoch, self.log_end_offset);
+        let entry = NextEntry { epoch, base_offset, wants_local, ids, batches };
+        self.log_end_offset = entry.next_offset();
+        Some(entry)
     }
 
     /// The entry is on this node's disk: answers those who wanted no more than that.
@@ -204,6 +238,17 @@ impl Sequencer {
         if epoch == self.epoch {
             self.refuse_queue(&ErrorCode::NotLeader.into());
         }
+    }
+
+    /// The leader may serve no more: what is queued is refused, of what is in flight nobody
+    /// knows. In the same epoch nothing is accepted before all of it is settled.
+    pub(crate) fn let_go(&mut self) {
+        self.refuse_queue(&ErrorCode::NotLeader.into());
+        for accepted in std::mem::take(&mut self.accepted).into_values() {
+            accepted.answer(&Err(ErrorCode::Timeout.into()));
+        }
+        self.overlay.clear();
+        self.paused = true;
     }
 
     fn accept(&mut self, offer: Offer) -> Answer {
@@ -265,6 +310,10 @@ impl Sequencer {
 }
 
 impl Accepted {
+    fn wants_local(&self) -> bool {
+        self.waiters.iter().any(|waiter| waiter.acks == Acks::Leader)
+    }
+
     fn answer(self, outcome: &Result<Placed, Failure>) {
         for waiter in self.waiters {
             // Who left does not want to know.

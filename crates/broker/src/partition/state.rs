@@ -47,15 +47,6 @@ impl PartitionState {
         self.producers.expire(self.log_time_ms);
     }
 
-    /// The end of the records of the newest epoch at or below `epoch`: that epoch and the first
-    /// offset of the next one. `None` when `epoch` is older than all that is known.
-    pub(crate) fn epoch_end(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let after = self.epochs.partition_point(|&(known, _)| known <= epoch);
-        let (found, _) = self.epochs.get(after.checked_sub(1)?)?;
-        let end = self.epochs.get(after).map_or(self.next_offset, |&(_, first)| first);
-        Some((*found, end))
-    }
-
     fn enter_epoch(&mut self, entry: &Entry) {
         let Some(epoch) = LeaderEpoch::from_term(entry.term) else {
             return;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
 use floe_env::Env;
-use floe_model::{Acks, ErrorCode, LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId};
-use floe_model::{PartitionIndex, Sequence, TopicName};
+use floe_model::{
+    Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, Sequence, TopicName,
+};
 use floe_record::{BatchBuilder, Compression, Limits, Record, records};
 use floe_rpc::{
     CreateTopic, Failure, Fetch, FetchPart, PartitionKey, Produce, ProducePart, ProducerIdentity,
@@ -66,6 +67,11 @@ impl Cluster {
     pub(crate) async fn stop_node(&mut self, id: NodeId) {
         let node = self.nodes.remove(&id).unwrap();
         node.shutdown(Duration::from_secs(9)).await.unwrap();
+    }
+
+    /// Forgets what a stopped node had on its disk.
+    pub(crate) fn wipe(&self, id: NodeId) {
+        std::fs::remove_dir_all(self.dir.path().join(id.to_string())).unwrap();
     }
 
     /// Waits until every running node is ready.
@@ -248,9 +254,6 @@ pub(crate) async fn read_all(cluster: &Cluster, key: PartitionKey) -> Vec<(Offse
         }
     }
 }
-
-pub(crate) const NO_PRODUCER: ProducerIdentity =
-    ProducerIdentity { producer_id: ProducerId(-1), producer_epoch: ProducerEpoch(-1) };
 
 pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> ErrorCode {
     outcome.unwrap_err().code

@@ -3,12 +3,15 @@
 
 mod groups;
 mod harness;
+mod restarts;
 mod topics;
 
 use std::time::Duration;
 
-use floe_model::{ErrorCode, Offset};
-use harness::{Cluster, batch, code, create_topic, fetch, key_of, produce, read_all};
+use floe_model::{Acks, ErrorCode, Offset};
+use harness::{
+    Cluster, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with, read_all,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_alone_forms_and_serves() {
@@ -111,5 +114,40 @@ async fn a_batch_sent_again_is_answered_with_its_first_offset_also_by_the_next_l
     let (_, broker) = cluster.leader(key).await;
     let gap = produce(&broker, key, batch(&["z"], Some((identity, 9)))).await;
     assert_eq!(code(gap), ErrorCode::OutOfOrderSequence);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_level_of_acks_answers_and_the_records_are_there() {
+    let cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let (_, leader) = cluster.leader(key).await;
+    for (place, acks) in [Acks::Leader, Acks::Leader, Acks::Quorum].into_iter().enumerate() {
+        let offset = produce_with(&leader, key, batch(&["v"], None), acks).await.unwrap();
+        assert_eq!(offset, Offset(i64::try_from(place).unwrap()));
+    }
+    let unknown = produce_with(&leader, key, batch(&["v"], None), Acks::None).await.unwrap();
+    assert_eq!(unknown, Offset(-1));
+    eventually("all four are committed", || async { read_all(&cluster, key).await.len() == 4 })
+        .await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_and_leaves_nothing() {
+    let cluster = Cluster::start(1).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let mut corrupt = batch(&["value"], None).to_vec();
+    *corrupt.last_mut().unwrap() ^= 1;
+    assert_eq!(code(produce(&broker, key, corrupt.into()).await), ErrorCode::CorruptBatch);
+    let short = batch(&["value"], None).slice(..30);
+    assert_eq!(code(produce(&broker, key, short).await), ErrorCode::CorruptBatch);
+    let nowhere = key_of(&topic, 7);
+    let lost = produce(&broker, nowhere, batch(&["value"], None)).await;
+    assert_eq!(code(lost), ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(read_all(&cluster, key).await, []);
     cluster.stop().await;
 }

@@ -44,7 +44,7 @@ fn outcome(answer: &mut Answer) -> Option<Result<i64, ErrorCode>> {
 #[test]
 fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let mut answers = Vec::new();
     let mut entries = Vec::new();
     for _ in 0..ENTRIES_IN_FLIGHT_MAX + 4 {
@@ -66,7 +66,7 @@ fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
 #[test]
 fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     let mut again = waiting(sequencer.offer(offer(1, Some(0)), &none));
@@ -79,14 +79,14 @@ fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
 #[test]
 fn a_refusal_takes_everything_behind_it_along() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
     sequencer.refused(&entry.ids, &ErrorCode::Busy.into(), EPOCH);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Busy)));
     assert_eq!(outcome(&mut second), Some(Err(ErrorCode::Busy)));
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let third = sequencer.offer(offer(1, Some(2)), &none).unwrap_err();
     assert_eq!(third, ErrorCode::UnknownProducer, "it would be behind a gap");
     waiting(sequencer.offer(offer(1, Some(0)), &none));
@@ -95,14 +95,14 @@ fn a_refusal_takes_everything_behind_it_along() {
 #[test]
 fn an_unknown_outcome_closes_the_epoch_and_a_new_one_forgets_the_overlay() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     sequencer.unknown(&entry.ids, &ErrorCode::Timeout.into(), EPOCH);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
-    assert_eq!(sequencer.enter(EPOCH), Err(ErrorCode::NotLeader));
+    assert_eq!(sequencer.enter(EPOCH, Offset(0)), Err(ErrorCode::NotLeader));
     let next = LeaderEpoch(EPOCH.0 + 1);
-    sequencer.enter(next).unwrap();
+    sequencer.enter(next, Offset(0)).unwrap();
     waiting(sequencer.offer(offer(1, Some(0)), &none));
     assert_eq!(sequencer.next_entry().unwrap().epoch, next);
 }
@@ -110,7 +110,7 @@ fn an_unknown_outcome_closes_the_epoch_and_a_new_one_forgets_the_overlay() {
 #[test]
 fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
     let early = Offer { acks: Acks::Leader, ..offer(2, None) };
     let mut early = waiting(sequencer.offer(early, &none));
     let entry = sequencer.next_entry().unwrap();
@@ -118,6 +118,32 @@ fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
     assert_eq!(outcome(&mut early), Some(Ok(7)));
     sequencer.committed(&entry.ids, Offset(7), EPOCH);
     assert!(sequencer.accepted.is_empty());
+}
+
+#[test]
+fn an_epoch_that_is_over_is_not_entered_again() {
+    let (mut sequencer, none) = (Sequencer::default(), Producers::default());
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    waiting(sequencer.offer(offer(1, Some(0)), &none));
+    assert_eq!(sequencer.enter(LeaderEpoch(EPOCH.0 - 1), Offset(0)), Err(ErrorCode::NotLeader));
+    let again = sequencer.offer(offer(1, Some(0)), &none);
+    assert!(matches!(again, Ok(Offered::Waiting(_))), "it is still on its way");
+    assert_eq!(sequencer.next_entry().unwrap().batches.len(), 1);
+}
+
+#[test]
+fn who_lets_go_answers_at_once_and_waits_for_what_is_in_flight() {
+    let (mut sequencer, none) = (Sequencer::default(), Producers::default());
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    let entry = sequencer.next_entry().unwrap();
+    let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
+    sequencer.let_go();
+    assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
+    assert_eq!(outcome(&mut second), Some(Err(ErrorCode::NotLeader)));
+    assert_eq!(sequencer.enter(EPOCH, Offset(0)), Err(ErrorCode::NotLeader));
+    sequencer.committed(&entry.ids, Offset(0), EPOCH);
+    sequencer.enter(EPOCH, Offset(0)).unwrap();
 }
 
 #[derive(Clone, Debug)]
@@ -156,7 +182,8 @@ struct World {
 
 impl World {
     fn offer(&mut self, sequence: i32) -> Option<ErrorCode> {
-        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch)) {
+        let end = Offset(i64::try_from(self.log.len()).unwrap());
+        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch), end) {
             return Some(code);
         }
         match self.sequencer.offer(offer(1, Some(sequence)), &self.producers) {
@@ -175,6 +202,7 @@ impl World {
 
     fn append(&mut self, entry: &NextEntry) -> Offset {
         let base = Offset(i64::try_from(self.log.len()).unwrap());
+        assert_eq!(entry.base_offset, base, "what acks=leader would be told");
         for batch in &entry.batches {
             let identity = BatchIdentity::of(&batch.header()).unwrap();
             let offset = Offset(i64::try_from(self.log.len()).unwrap());

@@ -47,10 +47,6 @@ fn epochs_map_to_the_first_offset_of_their_records() {
     apply(&mut state, 6, 0, EntryBody::Data(vec![batch(1, None)]));
     assert_eq!(state.epochs, [(LeaderEpoch(1), Offset(0)), (LeaderEpoch(6), Offset(5))]);
     assert_eq!(state.next_offset, Offset(6));
-    assert_eq!(state.epoch_end(LeaderEpoch(0)), None);
-    assert_eq!(state.epoch_end(LeaderEpoch(1)), Some((LeaderEpoch(1), Offset(5))));
-    assert_eq!(state.epoch_end(LeaderEpoch(5)), Some((LeaderEpoch(1), Offset(5))));
-    assert_eq!(state.epoch_end(LeaderEpoch(9)), Some((LeaderEpoch(6), Offset(6))));
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! Brings the Raft membership of the groups led here to what metadata wants.
+//!
+//! Metadata says what should be, the Raft membership what is, and only a group's leader moves
+//! it: a new replica learns, catches up and then votes in place of the one it succeeds; what is
+//! wanted no more is removed; the result is reported. In the metadata group the first founding
+//! places vote and every other node learns.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_metadata::{Command, MembershipReport, ReplicaSet, State};
+use floe_model::{LeaderEpoch, LogIndex, RaftGroupId, ReplicaId};
+use floe_raft::{ChangeError, Member, RaftGroup, Voter};
+use futures::stream::{self, StreamExt as _};
+
+use crate::core::{Core, METADATA_TIMEOUT};
+
+/// Groups changed at once.
+const CONCURRENT: usize = 32;
+/// Between two looks while something is to be done.
+const PROGRESS: Duration = Duration::from_millis(100);
+/// Entries that a learner may lack when it becomes a voter.
+const CAUGHT_UP_ENTRIES: u64 = 100;
+
+/// Runs until it is dropped.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut metadata = core.metadata.clone();
+    let mut led = core.led.subscribe();
+    loop {
+        let state = metadata.seen();
+        led.mark_unchanged();
+        let open: Vec<RaftGroupId> = unequal(&core, &state);
+        let done = stream::iter(open)
+            .map(|group| step(&core, &state, group))
+            .buffer_unordered(CONCURRENT)
+            .all(async |done| done)
+            .await;
+        let layout_version = state.layout_version();
+        let changed = async {
+            let layout = metadata.wait_for(|view| view.state.layout_version() != layout_version);
+            tokio::select! {
+                _ = layout => {}
+                // The sender lives in the core.
+                _ = led.changed() => {}
+            }
+        };
+        if done {
+            changed.await;
+        } else {
+            // Running out is the ordinary case.
+            drop(tokio::time::timeout(PROGRESS, changed).await);
+        }
+    }
+}
+
+/// Groups led here whose last reported membership is not what is wanted.
+fn unequal(core: &Core, state: &State) -> Vec<RaftGroupId> {
+    let metadata = state.replica_set(RaftGroupId::METADATA);
+    let sets = state.hosted_by(core.config.node_id).chain(metadata);
+    let leads = |set: &&ReplicaSet| {
+        let group = core.raft.group(set.raft_group);
+        group.is_some_and(|group| group.role().serving_epoch().is_some())
+    };
+    sets.filter(|set| !is_reported(&Wanted::of(state, set), set))
+        .filter(leads)
+        .map(|set| set.raft_group)
+        .collect()
+}
+
+/// What metadata wants of one group.
+struct Wanted {
+    voters: BTreeSet<ReplicaId>,
+    all: Vec<Voter>,
+}
+
+impl Wanted {
+    fn of(state: &State, set: &ReplicaSet) -> Self {
+        let voting = if set.raft_group == RaftGroupId::METADATA {
+            state.formation().map_or(0, |formation| formation.voters as usize)
+        } else {
+            set.replicas.len()
+        };
+        let voters = set.replicas.iter().take(voting).map(|replica| replica.replica_id);
+        let all = set.replicas.iter().map(|replica| Voter {
+            replica_id: replica.replica_id,
+            node_id: replica.node_id,
+            node_uuid: replica.node_uuid,
+        });
+        Self { voters: voters.collect(), all: all.collect() }
+    }
+
+    fn learners(&self) -> BTreeSet<ReplicaId> {
+        let ids = self.all.iter().map(|one| one.replica_id);
+        ids.filter(|id| !self.voters.contains(id)).collect()
+    }
+}
+
+fn is_reported(wanted: &Wanted, set: &ReplicaSet) -> bool {
+    let (voters, learners): (BTreeSet<_>, BTreeSet<_>) = match &set.membership {
+        Some(reported) => (
+            reported.voters.iter().copied().collect(),
+            reported.learners.iter().copied().collect(),
+        ),
+        None => (set.founding.iter().map(|one| one.replica_id).collect(), BTreeSet::new()),
+    };
+    voters == wanted.voters && learners == wanted.learners()
+}
+
+/// Does what can be done now; tells whether nothing is left.
+async fn step(core: &Core, state: &State, group: RaftGroupId) -> bool {
+    let Some((set, raft)) = state.replica_set(group).zip(core.raft.group(group)) else {
+        return true;
+    };
+    // Not led here any more: the next leader goes on.
+    let Some(epoch) = raft.role().serving_epoch() else { return true };
+    let wanted = Wanted::of(state, set);
+    match change(&raft, &wanted).await {
+        Ok(true) => report(core, &raft, epoch).await,
+        Ok(false) => false,
+        Err(ChangeError::NotLeader { .. } | ChangeError::ShuttingDown) => true,
+        Err(error) => {
+            tracing::info!(%group, %error, "membership not changed yet");
+            false
+        }
+    }
+}
+
+/// One step towards the wanted membership; tells whether it is reached.
+async fn change(raft: &RaftGroup, wanted: &Wanted) -> Result<bool, ChangeError> {
+    let members = raft.members();
+    let is_member = |id: ReplicaId| members.iter().any(|one| one.replica.replica_id == id);
+    for replica in wanted.all.iter().filter(|one| !is_member(one.replica_id)) {
+        raft.add_learner(*replica).await?;
+    }
+    let members = raft.members();
+    let voters: BTreeSet<_> =
+        members.iter().filter(|one| one.votes).map(|one| one.replica.replica_id).collect();
+    if voters != wanted.voters {
+        let end = raft.log().last_log_id().map_or(LogIndex(0), |last| last.index);
+        let ready = |id: &ReplicaId| {
+            let member = members.iter().find(|one| one.replica.replica_id == *id);
+            voters.contains(id) || member.is_some_and(|one| is_caught_up(one, end))
+        };
+        if !wanted.voters.iter().all(ready) {
+            return Ok(false);
+        }
+        raft.change_membership(wanted.voters.clone()).await?;
+    }
+    let is_wanted = |id: ReplicaId| wanted.all.iter().any(|one| one.replica_id == id);
+    let members = raft.members();
+    let gone: BTreeSet<_> =
+        members.iter().map(|one| one.replica.replica_id).filter(|&id| !is_wanted(id)).collect();
+    if !gone.is_empty() {
+        raft.remove_learners(gone).await?;
+    }
+    Ok(true)
+}
+
+fn is_caught_up(member: &Member, end: LogIndex) -> bool {
+    member.matching.is_some_and(|at| at.index.0 + CAUGHT_UP_ENTRIES >= end.0)
+}
+
+async fn report(core: &Core, raft: &RaftGroup, epoch: LeaderEpoch) -> bool {
+    let members = raft.members();
+    let ids = |votes: bool| {
+        let some = members.iter().filter(move |one| one.votes == votes);
+        some.map(|one| one.replica.replica_id).collect()
+    };
+    let membership = MembershipReport {
+        epoch,
+        log_index: raft.log().last_log_id().map_or(LogIndex(0), |last| last.index),
+        voters: ids(true),
+        learners: ids(false),
+    };
+    let command = Command::ReportMembership { raft_group: raft.id(), membership };
+    match core.controller.propose(&command, METADATA_TIMEOUT).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::info!(group = %raft.id(), %error, "membership not reported yet");
+            false
+        }
+    }
+}
