@@ -57,14 +57,12 @@ impl Membership {
     pub(super) async fn run(mut self) -> Result<(), Error> {
         let stop = self.shared.stop.clone();
         loop {
-            let due = self.beat_due.min(self.commit_due);
-            let due = self
-                .leaving
-                .values()
-                .copied()
-                .chain([due])
-                .min()
-                .unwrap_or(due);
+            let due = if self.is_member {
+                let due = self.beat_due.min(self.commit_due);
+                self.leaving.values().copied().fold(due, Duration::min)
+            } else {
+                self.beat_due
+            };
             let wait = due.saturating_sub(self.now());
             tokio::select! {
                 biased;
