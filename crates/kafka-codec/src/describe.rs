@@ -75,7 +75,7 @@ macro_rules! messages {
             }
 
             #[cfg(test)]
-            fn sample(s: &mut $crate::tests::Sampler) -> Self {
+            fn sample(s: &mut $crate::tests::sampler::Sampler) -> Self {
                 let mut message = Self::default();
                 $($crate::describe::sample_field!(s, message.$field, $($($versions)*)?);)*
                 $($(if s.is_flexible() && $crate::describe::has!(s, $($($tag_versions)*)?) && s.below(2) == 0 {

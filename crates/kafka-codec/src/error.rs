@@ -77,6 +77,12 @@ pub enum DecodeError {
         /// The version asked for.
         version: i16,
     },
+    /// What members tell each other is led by a version from 0 on.
+    #[error("consumer protocol of version {version}")]
+    NegativeVersion {
+        /// The version stated.
+        version: i16,
+    },
 }
 
 /// A message that has no bytes in the version asked for.

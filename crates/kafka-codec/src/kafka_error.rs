@@ -17,6 +17,10 @@ macro_rules! codes {
                 pub const $name: Self = Self($code);
             )*
 
+            /// The codes above.
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// Kafka's name, if it is one of the codes above.
             #[must_use]
             pub fn name(self) -> Option<&'static str> {
@@ -127,6 +131,8 @@ codes! {
     MISMATCHED_ENDPOINT_TYPE = 114,
     UNSUPPORTED_ENDPOINT_TYPE = 115,
     TRANSACTION_ABORTABLE = 120,
+    INVALID_REGULAR_EXPRESSION = 128,
+    REBOOTSTRAP_REQUIRED = 129,
 }
 
 impl fmt::Display for KafkaError {
@@ -135,5 +141,34 @@ impl fmt::Display for KafkaError {
             Some(name) => f.write_str(name),
             None => write!(f, "error code {}", self.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::ResponseError;
+
+    use super::*;
+
+    /// `UNKNOWN_TOPIC_ID` as `unknowntopicid`.
+    fn letters(name: &str) -> String {
+        name.replace('_', "").to_ascii_lowercase()
+    }
+
+    #[test]
+    fn names_and_codes_are_those_of_an_independent_implementation() {
+        for error in KafkaError::ALL {
+            let theirs = match ResponseError::try_from_code(error.0) {
+                Some(theirs) => format!("{theirs:?}"),
+                None => "None".to_owned(),
+            };
+            assert_eq!(letters(error.name().unwrap()), letters(&theirs));
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_keeps_its_number() {
+        assert_eq!(KafkaError(999).to_string(), "error code 999");
+        assert_eq!(KafkaError::NOT_COORDINATOR.to_string(), "NOT_COORDINATOR");
     }
 }

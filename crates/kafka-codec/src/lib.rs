@@ -10,6 +10,7 @@
 //! directions. The gateway decodes requests and encodes responses, Kafka test clients the reverse.
 
 mod api;
+mod consumer_protocol;
 mod describe;
 mod error;
 mod frame;
@@ -25,6 +26,10 @@ mod wire;
 mod writer;
 
 pub use api::{APIS, ApiKey, ServedApi};
+pub use consumer_protocol::{
+    ConsumerProtocol, ConsumerProtocolAssignment, ConsumerProtocolSubscription,
+    ConsumerProtocolTopic,
+};
 pub use error::{DecodeError, EncodeError};
 pub use frame::Frame;
 pub use header::{RequestHeader, ResponseHeader};

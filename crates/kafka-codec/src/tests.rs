@@ -7,24 +7,29 @@ mod golden;
 mod headers;
 mod hostile;
 mod records;
-mod sampler;
+pub(crate) mod sampler;
 
 use bytes::Bytes;
 
-pub(crate) use sampler::Sampler;
+use sampler::Sampler;
 
+use crate::wire::Wire;
 use crate::writer::{SIZE_PREFIX_BYTES, Writer};
 use crate::{Message, ServedApi};
 
-/// The body of a message, whatever its size.
-fn body_of<M: Message>(message: &M, version: i16) -> Bytes {
-    let mut writer = Writer::new(version, M::API.versions().is_flexible(version));
-    message.write(&mut writer);
+/// The bytes of a value without size or header.
+fn written(value: &impl Wire, version: i16, flexible: bool) -> Bytes {
+    let mut writer = Writer::new(version, flexible);
+    value.write(&mut writer);
     writer
         .finish()
         .unwrap()
         .to_bytes()
         .slice(SIZE_PREFIX_BYTES..)
+}
+
+fn body_of<M: Message>(message: &M, version: i16) -> Bytes {
+    written(message, version, M::API.versions().is_flexible(version))
 }
 
 fn sample_of<M: Message>(version: i16, seed: u64) -> M {

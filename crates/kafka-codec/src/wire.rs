@@ -20,7 +20,7 @@ pub trait Wire: Sized {
     fn write(&self, w: &mut Writer);
     /// Some value, within what the sampler's version can carry.
     #[cfg(test)]
-    fn sample(s: &mut crate::tests::Sampler) -> Self;
+    fn sample(s: &mut crate::tests::sampler::Sampler) -> Self;
 }
 
 /// A value that has a null on the wire.
@@ -41,7 +41,7 @@ impl<T: Nullable> Wire for Option<T> {
     }
 
     #[cfg(test)]
-    fn sample(s: &mut crate::tests::Sampler) -> Self {
+    fn sample(s: &mut crate::tests::sampler::Sampler) -> Self {
         (s.below(4) > 0).then(|| T::sample(s))
     }
 }
@@ -72,7 +72,7 @@ macro_rules! fixed {
             }
 
             #[cfg(test)]
-            fn sample(s: &mut crate::tests::Sampler) -> Self {
+            fn sample(s: &mut crate::tests::sampler::Sampler) -> Self {
                 let from = $from;
                 from(s.array())
             }
@@ -104,8 +104,8 @@ macro_rules! nullable {
             }
 
             #[cfg(test)]
-            fn sample(s: &mut crate::tests::Sampler) -> Self {
-                let sample: fn(&mut crate::tests::Sampler) -> Self = $sample;
+            fn sample(s: &mut crate::tests::sampler::Sampler) -> Self {
+                let sample: fn(&mut crate::tests::sampler::Sampler) -> Self = $sample;
                 sample(s)
             }
         }

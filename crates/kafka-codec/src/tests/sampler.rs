@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 /// A source of values that fit one version.
-pub(crate) struct Sampler {
+pub struct Sampler {
     state: u64,
     version: i16,
     flexible: bool,
 }
 
 impl Sampler {
-    pub(crate) fn new(seed: u64, version: i16, flexible: bool) -> Self {
+    pub fn new(seed: u64, version: i16, flexible: bool) -> Self {
         Self {
             state: seed,
             version,
@@ -18,11 +18,11 @@ impl Sampler {
         }
     }
 
-    pub(crate) fn version(&self) -> i16 {
+    pub fn version(&self) -> i16 {
         self.version
     }
 
-    pub(crate) fn is_flexible(&self) -> bool {
+    pub fn is_flexible(&self) -> bool {
         self.flexible
     }
 
@@ -35,11 +35,11 @@ impl Sampler {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
         match self.below(6) {
             0 => [0; N],
             1 => [0xff; N],
@@ -47,12 +47,12 @@ impl Sampler {
         }
     }
 
-    pub(crate) fn bytes(&mut self) -> Bytes {
+    pub fn bytes(&mut self) -> Bytes {
         let length = [0, 1, 17, 127, 128, 700][self.below(6)];
         (0..length).map(|_| self.next() as u8).collect()
     }
 
-    pub(crate) fn string(&mut self) -> String {
+    pub fn string(&mut self) -> String {
         let length = [0, 1, 5, 9, 126, 127][self.below(6)];
         let letters = ['a', 'Z', '0', '-', '"', '\\', '\n', 'é', '日'];
         (0..length)
