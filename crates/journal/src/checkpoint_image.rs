@@ -2,8 +2,9 @@
 //!
 //! Two files alternate; the valid one with the higher generation wins, so a torn write loses
 //! nothing. Little-endian: magic "FCKP" u32 | version u16 | reserved u16 | generation u64 |
-//! scan_from_seq u64 | lsn u64 | group_count u32 | deleted_count u32 (40 bytes), then the groups,
-//! then `deleted_count` group ids u64, then crc32c u32 of everything before.
+//! scan_from_seq u64 | group_count u32 | deleted_count u32 | lost_count u32 | reserved u32 (40
+//! bytes), then the groups, then the ids u64 of deleted groups and those of lost ones, then crc32c
+//! u32 of everything before.
 //!
 //! A group: id u64 | kind u8 | flags u8 (1 vote, 2 growing, 4 state, 8 damaged) | reserved u16 |
 //! meta_len u32 | meta | [vote_len u32 | vote] | start position | synced position | applied u64 (index + 1) | [growing:
@@ -31,10 +32,10 @@ pub(crate) struct CheckpointImage {
     pub(crate) generation: u64,
     /// The first journal segment that recovery must scan.
     pub(crate) scan_from_seq: u64,
-    /// A lower bound of the journal's end.
-    pub(crate) lsn: u64,
     pub(crate) groups: Vec<GroupImage>,
     pub(crate) deleted: Vec<RaftGroupId>,
+    /// Groups whose creation the journal lost.
+    pub(crate) lost: Vec<RaftGroupId>,
 }
 
 /// One group in it.
@@ -81,14 +82,15 @@ impl CheckpointImage {
         out.put_u16_le(0);
         out.put_u64_le(self.generation);
         out.put_u64_le(self.scan_from_seq);
-        out.put_u64_le(self.lsn);
         out.put_u32_le(count(self.groups.len()));
         out.put_u32_le(count(self.deleted.len()));
+        out.put_u32_le(count(self.lost.len()));
+        out.put_u32_le(0);
         for group in &self.groups {
             group.put(&mut out);
         }
-        for deleted in &self.deleted {
-            out.put_u64_le(deleted.0);
+        for id in self.deleted.iter().chain(&self.lost) {
+            out.put_u64_le(id.0);
         }
         out.put_u32_le(crc32c::crc32c(&out));
         out
@@ -117,16 +119,22 @@ impl CheckpointImage {
         let mut image = Self {
             generation: fields.try_get_u64_le().ok()?,
             scan_from_seq: fields.try_get_u64_le().ok()?,
-            lsn: fields.try_get_u64_le().ok()?,
             ..Self::default()
         };
         let group_count = fields.try_get_u32_le().ok()?;
         let deleted_count = fields.try_get_u32_le().ok()?;
+        let lost_count = fields.try_get_u32_le().ok()?;
+        fields.try_get_u32_le().ok()?;
         for _ in 0..group_count {
             image.groups.push(GroupImage::read(fields)?);
         }
         for _ in 0..deleted_count {
-            image.deleted.push(RaftGroupId(fields.try_get_u64_le().ok()?));
+            image
+                .deleted
+                .push(RaftGroupId(fields.try_get_u64_le().ok()?));
+        }
+        for _ in 0..lost_count {
+            image.lost.push(RaftGroupId(fields.try_get_u64_le().ok()?));
         }
         fields.is_empty().then_some(image)
     }
@@ -178,11 +186,19 @@ impl GroupImage {
             kind,
             damaged: has(FLAG_DAMAGED),
             meta: read_bytes(fields)?,
-            vote: if has(FLAG_VOTE) { Some(read_bytes(fields)?) } else { None },
+            vote: if has(FLAG_VOTE) {
+                Some(read_bytes(fields)?)
+            } else {
+                None
+            },
             start: read_position(fields)?,
             synced: read_position(fields)?,
             applied: fields.try_get_u64_le().ok()?,
-            growing: if has(FLAG_GROWING) { Some(GrowingImage::read(fields)?) } else { None },
+            growing: if has(FLAG_GROWING) {
+                Some(GrowingImage::read(fields)?)
+            } else {
+                None
+            },
             state: if has(FLAG_STATE) {
                 Some((read_position(fields)?, read_bytes(fields)?))
             } else {
@@ -202,7 +218,9 @@ impl GrowingImage {
         };
         for _ in 0..fields.try_get_u32_le().ok()? {
             let index = LogIndex(fields.try_get_u64_le().ok()?);
-            growing.terms.push((index, Term(fields.try_get_u64_le().ok()?)));
+            growing
+                .terms
+                .push((index, Term(fields.try_get_u64_le().ok()?)));
         }
         Some(growing)
     }
@@ -275,17 +293,17 @@ mod tests {
         CheckpointImage {
             generation: 7,
             scan_from_seq: 8,
-            lsn: 9,
             groups: vec![group],
             deleted: vec![RaftGroupId(11)],
+            lost: vec![RaftGroupId(12)],
         }
     }
 
     #[test]
     fn golden_bytes() {
         let bytes = image().encode();
-        let expected = "46434b5001000000070000000000000008000000000000000900000000000000\
-                        0100000001000000\
+        let expected = "46434b50010000000700000000000000080000000000000001000000\
+                        010000000100000000000000\
                         e80300000000000000070000\
                         040000006d657461\
                         04000000766f7465\
@@ -296,7 +314,7 @@ mod tests {
                         0100000000000000000000000200000000000000\
                         010200000000000000030000000000000004000000000000000500000000000000\
                         0100000073\
-                        0b00000000000000";
+                        0b000000000000000c00000000000000";
         assert_eq!(floe_model::to_hex(&bytes[..bytes.len() - 4]), expected);
         assert_eq!(CheckpointImage::decode(&bytes), Ok(image()));
     }

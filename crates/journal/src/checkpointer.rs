@@ -15,13 +15,11 @@ use floe_model::RaftGroupId;
 
 use crate::checkpoint_image::{CheckpointImage, GrowingImage};
 use crate::group_core::GroupCore;
+use crate::io_failure::IoFailure;
 use crate::log_state::LogState;
 use crate::metrics::Counters;
 use crate::node::{Node, groups_dir};
 use crate::segment_write::Piece;
-
-/// A failure and the file it concerns.
-pub(crate) type FileError = (PathBuf, io::Error);
 
 /// Files of one group that were written since their last sync.
 struct DirtyGroup {
@@ -57,7 +55,7 @@ impl Checkpointer {
         if piece.files.is_empty() {
             return;
         }
-        self.new_group_dirs |= piece.new_names;
+        self.new_group_dirs |= piece.new_dir;
         let dirty = self.dirty.entry(group.id).or_insert_with(|| DirtyGroup {
             group: group.clone(),
             files: BTreeSet::new(),
@@ -83,20 +81,27 @@ impl Checkpointer {
     }
 
     /// Does one sync of the running checkpoint, or its last step. `true` when it is finished.
-    pub(crate) fn advance(&mut self, node: &Node) -> Result<bool, FileError> {
+    pub(crate) fn advance(&mut self, node: &Node) -> Result<bool, IoFailure> {
         let Some(running) = &mut self.running else {
             return Ok(true);
         };
+        if std::mem::take(&mut self.new_group_dirs) {
+            // Before anything in them counts as synced.
+            let groups = groups_dir(&node.config.dir);
+            let synced = node.vfs.sync_dir(&groups);
+            synced.map_err(|error| IoFailure::sync(&groups, error))?;
+            return Ok(false);
+        }
         while let Some(id) = running.pop_front() {
             let Some(dirty) = self.dirty.remove(&id) else {
                 continue;
             };
-            if dirty.group.lock().structural_in_flight > 0 {
-                // Its start is on its way to the journal: the next checkpoint syncs it.
+            let synced = sync_group(node, &dirty);
+            if !matches!(synced, Ok(true)) {
+                // Not settled: the next checkpoint syncs these files again.
                 self.dirty.insert(id, dirty);
-                continue;
             }
-            sync_group(node, &dirty)?;
+            synced?;
             return Ok(false);
         }
         self.finish(node)?;
@@ -105,24 +110,17 @@ impl Checkpointer {
         Ok(true)
     }
 
-    fn finish(&mut self, node: &Node) -> Result<(), FileError> {
+    fn finish(&mut self, node: &Node) -> Result<(), IoFailure> {
         let dir = &node.config.dir;
-        if self.new_group_dirs {
-            let groups = groups_dir(dir);
-            node.vfs.sync_dir(&groups).map_err(|error| (groups, error))?;
-            self.new_group_dirs = false;
-        }
         let (image, free_up_to) = self.image(node);
         let path = image_path(dir, image.generation);
         let bytes = image.encode();
-        let write = || {
-            let file = node.vfs.open(&path, OpenMode::CREATE)?;
-            file.set_len(0)?;
-            file.write_at(&bytes, 0)?;
-            file.sync_data()?;
-            node.vfs.sync_dir(dir)
-        };
-        write().map_err(|error| (path.clone(), error))?;
+        let write = |error| IoFailure::write(&path, error);
+        let file = node.vfs.open(&path, OpenMode::CREATE).map_err(write)?;
+        file.set_len(0).map_err(write)?;
+        file.write_at(&bytes, 0).map_err(write)?;
+        let synced = file.sync_data().and_then(|()| node.vfs.sync_dir(dir));
+        synced.map_err(|error| IoFailure::sync(&path, error))?;
         Counters::add(&node.counters.segment_bytes_written, bytes.len() as u64);
         self.generation = image.generation;
         self.scan_from_seq = image.scan_from_seq;
@@ -138,10 +136,11 @@ impl Checkpointer {
 
     /// The image of this moment, and up to where it allows to free the journal.
     fn image(&self, node: &Node) -> (CheckpointImage, Option<u64>) {
-        let (live, deleted) = {
+        let (live, deleted, lost) = {
             let groups = node.groups.lock();
             let live: Vec<Arc<GroupCore>> = groups.live.values().cloned().collect();
-            (live, groups.deleted.iter().copied().collect())
+            let deleted = groups.deleted.iter().copied().collect();
+            (live, deleted, groups.lost.keys().copied().collect())
         };
         let by_id: BTreeMap<RaftGroupId, &Arc<GroupCore>> =
             live.iter().map(|group| (group.id, group)).collect();
@@ -159,12 +158,12 @@ impl Checkpointer {
         let image = CheckpointImage {
             generation: self.generation + 1,
             scan_from_seq: free_up_to.map_or(self.scan_from_seq, |seq| seq + 1),
-            lsn: 0,
             groups: live
                 .iter()
                 .map(|group| group.lock().image(group.id, group.kind, group.meta.clone()))
                 .collect(),
             deleted,
+            lost,
         };
         (image, free_up_to)
     }
@@ -194,15 +193,20 @@ pub(crate) fn image_path(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("ckpt.{}", generation & 1))
 }
 
-fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<(), FileError> {
+/// Syncs the files of a group; `false` when its log changed in a way that leaves open what that
+/// means.
+fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<bool, IoFailure> {
     let group = &dirty.group;
-    let (written, growing, resets, deleted) = {
+    let (written, growing, resets) = {
         let state = group.lock();
-        (state.written, growing_image(&state), state.resets, state.deleted)
+        if state.deleted {
+            return Ok(true);
+        }
+        if state.structural_in_flight > 0 {
+            return Ok(false);
+        }
+        (state.written, growing_image(&state), state.resets)
     };
-    if deleted {
-        return Ok(());
-    }
     let dir = node.group_dir(group.id);
     for name in &dirty.files {
         let path = dir.join(name);
@@ -210,21 +214,29 @@ fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<(), FileError> {
             Ok(file) => file,
             // Purged since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err((path, error)),
+            Err(error) => return Err(IoFailure::write(&path, error)),
         };
-        file.sync_data().map_err(|error| (path, error))?;
+        file.sync_data()
+            .map_err(|error| IoFailure::sync(&path, error))?;
         Counters::add(&node.counters.checkpoint_syncs, 1);
     }
     if dirty.new_names {
-        node.vfs.sync_dir(&dir).map_err(|error| (dir, error))?;
+        match node.vfs.sync_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(IoFailure::sync(&dir, error));
+            }
+            _ => {}
+        }
     }
     let mut state = group.lock();
-    let settled = state.structural_in_flight == 0;
-    if settled && state.resets == resets && state.synced.next_index() < written.next_index() {
+    if state.structural_in_flight > 0 || state.resets != resets {
+        return Ok(false);
+    }
+    if state.synced.next_index() < written.next_index() {
         state.synced = written;
         state.synced_growing = growing;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn growing_image(state: &LogState) -> Option<GrowingImage> {

@@ -25,7 +25,8 @@ pub struct JournalConfig {
     /// Entries kept in memory, all groups together. Entries that are not yet in a partition
     /// segment are always kept; at this limit appends are refused.
     pub tail_bytes: u64,
-    /// Appended but not yet applied bytes of one group.
+    /// Appended but not yet applied bytes of one group. Well below a quarter of `tail_bytes`, the
+    /// bound for all groups together, or one group without quorum would stop them all.
     pub uncommitted_group_bytes: u64,
     /// Below this much free disk space produce is refused, so that what was accepted still fits.
     pub disk_reserve_bytes: u64,
@@ -55,7 +56,7 @@ impl Default for JournalConfig {
             partition_segment_bytes: 128 * MIB,
             partition_segment_ms: 7 * 24 * 3_600_000,
             tail_bytes: 256 * MIB,
-            uncommitted_group_bytes: 64 * MIB,
+            uncommitted_group_bytes: 8 * MIB,
             disk_reserve_bytes: 256 * MIB,
             prewrite: true,
             checkpoint_interval_ms: 30_000,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::io_failure::IoFailure;
 use floe_model::{ClusterId, LogId, LogIndex, NodeId, Offset, RaftGroupId};
 
 /// Why a data directory cannot be opened. It is left as it was.
@@ -70,6 +71,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The same for a failure that was sorted already.
+    pub(crate) fn failure(path: impl Into<PathBuf>, failure: IoFailure) -> Self {
+        match failure {
+            IoFailure::Space => Self::DiskFull { path: path.into() },
+            IoFailure::Fatal { path, source } => Self::io(path, source),
+        }
+    }
+
     /// Sorts an I/O error on `path` into the family.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
@@ -151,6 +160,15 @@ pub enum StoreError {
     /// The group was deleted; its id is never used again.
     #[error("group {0} was deleted")]
     Deleted(RaftGroupId),
+    /// The journal lost frames of this group, its creation perhaps among them: a new group under
+    /// this id could forget what the old one promised.
+    #[error("group {group} was lost: {damage}")]
+    Lost {
+        /// The group.
+        group: RaftGroupId,
+        /// What was found.
+        damage: Damage,
+    },
     /// The group does not exist.
     #[error("group {0} does not exist")]
     UnknownGroup(RaftGroupId),

@@ -2,6 +2,7 @@
 //!
 //! Lock order: the group's state, then a queue. Nothing waits for I/O while holding either.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::frame::FRAME_HEADER_BYTES;
 use crate::journal_queue::{FrameBody, QueuedFrame};
-use crate::log_position::{LogPosition, next_index};
+use crate::log_position::next_index;
 use crate::log_state::LogState;
 use crate::node::Node;
 use crate::segment_work::FileWork;
@@ -27,6 +28,8 @@ pub(crate) struct GroupCore {
     node: Weak<Node>,
     state: Mutex<LogState>,
     high_watermark: watch::Sender<Offset>,
+    /// The name of the group's directory is durable.
+    dir_is_durable: AtomicBool,
 }
 
 impl GroupCore {
@@ -45,7 +48,16 @@ impl GroupCore {
             node,
             state: Mutex::new(state),
             high_watermark,
+            dir_is_durable: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn dir_is_durable(&self) -> bool {
+        self.dir_is_durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_dir_durable(&self) {
+        self.dir_is_durable.store(true, Ordering::Release);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, LogState> {
@@ -214,12 +226,12 @@ impl GroupCore {
                 if state.durable_start.next_index() < position.next_index() {
                     state.durable_start = *position;
                 }
-                // Only now: an image must not claim a position that the journal does not back.
-                if state.synced.next_index() < position.next_index() {
+                if *reset {
+                    // No file of before counts; the pair describes none.
                     state.synced = *position;
                     state.synced_growing = None;
                 }
-                if *reset && next_index(state.durable) < position.next_index() {
+                if next_index(state.durable) < position.next_index() {
                     state.durable = position.id;
                 }
             }
@@ -308,7 +320,7 @@ impl GroupCore {
     pub(crate) fn reappend(self: &Arc<Self>, node: &Node, seg_seq: u64) -> u64 {
         let state = self.state.lock();
         let applied = state.applied.next_index();
-        let stuck = state.tail.from(applied).take_while(|slot| {
+        let stuck = state.tail.from(applied).filter(|slot| {
             let old = |seq| seq <= seg_seq;
             slot.journal_seq.is_some_and(old)
         });
@@ -354,7 +366,6 @@ impl GroupCore {
             state.damage = Some(damage);
         }
     }
-
 }
 
 /// Bytes of a frame in the journal.

@@ -201,9 +201,9 @@ impl GroupCore {
         let blocking = node.clone();
         let read = move || {
             let opened = group.open_cold(&blocking, &cold)?;
-            let position = cold.position.unwrap_or_else(|| {
-                position_in_sealed(&blocking, &group, &opened, seek)
-            });
+            let position = cold
+                .position
+                .unwrap_or_else(|| position_in_sealed(&blocking, &group, &opened, seek));
             let mut out = T::default();
             let range = position..cold.len_bytes;
             match scan(&*opened.file, range, |entry, _| collect(&mut out, entry)) {
@@ -246,12 +246,7 @@ impl GroupCore {
     }
 }
 
-fn position_in_sealed(
-    node: &Node,
-    group: &GroupCore,
-    segment: &CachedSegment,
-    seek: Seek,
-) -> u64 {
+fn position_in_sealed(node: &Node, group: &GroupCore, segment: &CachedSegment, seek: Seek) -> u64 {
     let index = segment.index(&*node.vfs, group.id);
     let position = index.and_then(|index| match seek {
         Seek::Index(at) => index.position_of_index(at),

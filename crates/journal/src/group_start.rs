@@ -3,13 +3,13 @@
 //! Invariant: nothing is purged that a durable state does not cover; the log start moves in
 //! memory first, then in the journal, and files go only after that. A log start never goes back.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floe_model::{LogId, Offset};
+use floe_model::{LogId, LogIndex, Offset};
 
 use crate::group_core::{GroupCore, check_open, refuse};
+use crate::io_failure::IoFailure;
 use crate::journal::on_durable;
 use crate::journal_queue::FrameBody;
 use crate::log_position::LogPosition;
@@ -67,10 +67,13 @@ impl GroupCore {
         }
         let (floor, last) = (state.applied_floor(), state.tail.end().id);
         let wanted = state.wanted_start.next_index();
+        let synced = state.synced.next_index();
         let usable = |position: &&LogPosition| {
             position.next_offset <= before
                 && position.next_index() > wanted
                 && position.id <= floor
+                // Its files are synced: those of the synced position itself may be on their way.
+                && position.next_index() < synced
                 // A log without any entry could be replicated by snapshots only.
                 && position.id < last
         };
@@ -112,7 +115,9 @@ impl GroupCore {
     fn read_state(&self, position: &LogPosition) -> Option<(LogId, Bytes)> {
         let node = self.node().ok()?;
         let index = position.next_index();
-        let path = node.group_dir(self.id).join(file_name(index, FileKind::State));
+        let path = node
+            .group_dir(self.id)
+            .join(file_name(index, FileKind::State));
         match state_file::read(&*node.vfs, &path, self.id) {
             Ok(Some((found, bytes))) if found.id == position.id => Some((found.id?, bytes)),
             Ok(_) => {
@@ -188,30 +193,31 @@ impl GroupCore {
         if let Some(log_start) = position.id {
             self.check_ahead(&state, log_start)?;
         }
-        let uncommitted_bytes = std::mem::take(&mut state.uncommitted_bytes);
-        let unwritten_bytes = state.unwritten_bytes();
-        let freed_bytes = state.tail.reset(position);
-        state.terms.clear();
+        let kept = kept_suffix(&state, &position);
+        let from = position.next_index();
+        let dropped = match &kept {
+            Some(_) => drop_before(&mut state, from),
+            None => drop_all(&mut state, position),
+        };
+        let position = kept.unwrap_or(position);
         state.segments = SegmentList::default();
         state.segments.add_state(position);
         state.resets += 1;
-        state.generation += 1;
         state.structural_in_flight += 1;
         state.start = position;
         state.wanted_start = position;
         state.applied = position;
         state.written = position;
         state.recent_state = None;
-        state.durable = None;
         let body = FrameBody::LogStart {
             position,
-            reset: true,
+            reset: kept.is_none(),
         };
         let refused = self.push_frame_locked(node, &state, body, LOG_START_BYTES, Some(done));
         drop(state);
-        node.budget.committed(uncommitted_bytes);
-        node.budget.written(unwritten_bytes);
-        node.budget.dropped(freed_bytes);
+        node.budget.committed(dropped.uncommitted_bytes);
+        node.budget.written(dropped.unwritten_bytes);
+        node.budget.dropped(dropped.freed_bytes);
         node.cache.forget_group(self.id);
         self.publish_high_watermark(position.next_offset);
         refuse(node, refused);
@@ -240,28 +246,31 @@ impl GroupCore {
     ) -> Result<(), StoreError> {
         let (group, dir) = (self.id, node.group_dir(self.id));
         let blocking = node.clone();
+        let durable_dir = self.dir_is_durable();
         let write = move || {
-            let vfs = &*blocking.vfs;
-            let is_new = vfs.list(&dir).is_err();
-            vfs.create_dir_all(&dir)?;
+            let (vfs, groups) = (&*blocking.vfs, groups_dir(&blocking.config.dir));
+            vfs.create_dir_all(&dir)
+                .map_err(|error| IoFailure::write(&dir, error))?;
+            if !durable_dir {
+                vfs.sync_dir(&groups)
+                    .map_err(|error| IoFailure::sync(&groups, error))?;
+            }
             let name = file_name(position.next_index(), FileKind::State);
-            replace_file(vfs, &dir, &name, &state_file::encode(group, &position, &bytes))?;
-            if is_new {
-                vfs.sync_dir(&groups_dir(&blocking.config.dir))?;
-            }
-            io::Result::Ok(())
+            replace_file(
+                vfs,
+                &dir,
+                &name,
+                &state_file::encode(group, &position, &bytes),
+            )
         };
-        let written = node.spawn.blocking(write).await.map_err(|_| StoreError::Closed)?;
-        written.map_err(|source| {
-            if source.kind() == io::ErrorKind::StorageFull {
-                node.health.set_disk_full(true);
-                node.work.wake();
-                StoreError::Full
-            } else {
-                let path = node.group_dir(self.id);
-                StoreError::Poisoned(node.health.poison(&path, source))
-            }
-        })
+        let written = node
+            .spawn
+            .blocking(write)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        written.map_err(|failure| node.fail(failure))?;
+        self.set_dir_durable();
+        Ok(())
     }
 
     /// The position after `id`, an entry of this log.
@@ -279,6 +288,53 @@ impl GroupCore {
             ..state.applied
         }))
     }
+}
+
+/// The entries behind a snapshot that agrees with the log stay, as Raft prescribes: they may be
+/// acknowledged. Gives the log's own position there.
+fn kept_suffix(state: &LogState, position: &LogPosition) -> Option<LogPosition> {
+    let id = position.id?;
+    let agrees = state.log_id_at(id.index) == Some(id) && id.index >= state.start.next_index();
+    let own = state.tail.position_after(id.index).filter(|_| agrees)?;
+    (own.next_offset == position.next_offset).then_some(own)
+}
+
+/// What left memory.
+struct Dropped {
+    uncommitted_bytes: u64,
+    unwritten_bytes: u64,
+    freed_bytes: u64,
+}
+
+fn drop_before(state: &mut LogState, from: LogIndex) -> Dropped {
+    let bytes_after = |state: &LogState, index: LogIndex| {
+        let slots = state.tail.from(index);
+        let slots = slots.take_while(|slot| slot.entry.index < from);
+        slots.map(|slot| slot.charge_bytes).sum::<u64>()
+    };
+    let dropped = Dropped {
+        uncommitted_bytes: bytes_after(state, state.applied.next_index()),
+        unwritten_bytes: bytes_after(state, state.written.next_index()),
+        freed_bytes: from
+            .0
+            .checked_sub(1)
+            .map_or(0, |last| state.tail.drop_front(LogIndex(last), u64::MAX)),
+    };
+    state.uncommitted_bytes -= dropped.uncommitted_bytes;
+    state.terms.purge_before(from);
+    dropped
+}
+
+fn drop_all(state: &mut LogState, position: LogPosition) -> Dropped {
+    let dropped = Dropped {
+        uncommitted_bytes: std::mem::take(&mut state.uncommitted_bytes),
+        unwritten_bytes: state.unwritten_bytes(),
+        freed_bytes: state.tail.reset(position),
+    };
+    state.terms.clear();
+    state.generation += 1;
+    state.durable = None;
+    dropped
 }
 
 /// The newest state file that a restart could use.

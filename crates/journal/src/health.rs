@@ -69,6 +69,11 @@ impl Health {
         self.full.load(Ordering::Relaxed)
     }
 
+    /// Whether the disk was found full and not seen with room since.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.facts.lock().disk
+    }
+
     /// Notes that the disk has or has not its reserve.
     pub(crate) fn set_disk_full(&self, disk: bool) {
         let mut facts = self.facts.lock();

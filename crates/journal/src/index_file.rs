@@ -33,11 +33,7 @@ pub(crate) struct SegmentSummary {
 }
 
 /// The whole file.
-pub(crate) fn encode(
-    group: RaftGroupId,
-    summary: &SegmentSummary,
-    index: &SparseIndex,
-) -> Vec<u8> {
+pub(crate) fn encode(group: RaftGroupId, summary: &SegmentSummary, index: &SparseIndex) -> Vec<u8> {
     let points = index.points();
     let room = FIXED_BYTES + summary.terms.len() * TERM_BYTES + points.len() * POINT_BYTES + 8;
     let mut out = Vec::with_capacity(room);
@@ -122,12 +118,14 @@ pub(crate) fn decode_points(group: RaftGroupId, bytes: &[u8]) -> Option<SparseIn
     if crc32c::crc32c(points).to_le_bytes() != stated {
         return None;
     }
-    let points = points.chunks_exact(POINT_BYTES).map(|mut point| IndexPoint {
-        base_offset: Offset(point.get_i64_le()),
-        index: LogIndex(point.get_u64_le()),
-        max_timestamp_ms: point.get_i64_le(),
-        position: point.get_u64_le(),
-    });
+    let points = points
+        .chunks_exact(POINT_BYTES)
+        .map(|mut point| IndexPoint {
+            base_offset: Offset(point.get_i64_le()),
+            index: LogIndex(point.get_u64_le()),
+            max_timestamp_ms: point.get_i64_le(),
+            position: point.get_u64_le(),
+        });
     SparseIndex::from_points(points.collect())
 }
 

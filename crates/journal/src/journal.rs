@@ -25,10 +25,11 @@ use crate::segment_cache::SegmentCache;
 use crate::segment_header::JOURNAL_BLOCK_BYTES;
 use crate::segment_machine::SegmentMachine;
 use crate::segment_work::{FileWork, SegmentWork};
+use crate::segment_write::Piece;
 use crate::tail_budget::TailBudget;
 use crate::writer::{JournalEnd, JournalWriter};
 use crate::{
-    Durable, GroupKind, GroupLog, JournalConfig, JournalMetrics, NodeIdentity, OnDurable,
+    Damage, Durable, GroupKind, GroupLog, JournalConfig, JournalMetrics, NodeIdentity, OnDurable,
     OpenError, StoreError, StoreStatus,
 };
 
@@ -100,10 +101,14 @@ impl Journal {
             groups: Mutex::new(GroupTable::default()),
             config,
         });
-        let checkpointer = Checkpointer::new(recovered.generation, recovered.scan_from_seq);
-        node.groups.lock().deleted.extend(recovered.deleted);
+        let mut checkpointer = Checkpointer::new(recovered.generation, recovered.scan_from_seq);
+        {
+            let mut table = node.groups.lock();
+            table.deleted.extend(recovered.deleted);
+            table.lost.extend(recovered.lost);
+        }
         for group in recovered.groups {
-            adopt(&node, group);
+            adopt(&node, group, &mut checkpointer);
         }
         node.budget.enforce();
         let machines = start(&node, &wakes, recovered.end, checkpointer, env)
@@ -138,8 +143,7 @@ impl Journal {
         let node = self.inner.node.clone();
         let written = self.inner.node.spawn.blocking(move || {
             let dir = &node.config.dir;
-            node_meta::write(&*node.vfs, dir, &identity)
-                .map_err(|source| StoreError::Poisoned(node.health.poison(dir, source)))
+            node_meta::write(&*node.vfs, dir, &identity).map_err(|failure| node.fail(failure))
         });
         written.await.unwrap_or(Err(StoreError::Closed))?;
         self.inner.identity.lock().cluster_id = Some(cluster_id);
@@ -150,6 +154,18 @@ impl Journal {
     #[must_use]
     pub fn groups(&self) -> Vec<RaftGroupId> {
         self.inner.node.groups.lock().live.keys().copied().collect()
+    }
+
+    /// Groups of which the journal lost frames and does not even know that they exist. Their ids
+    /// cannot be created again here.
+    #[must_use]
+    pub fn lost_groups(&self) -> Vec<(RaftGroupId, Damage)> {
+        let groups = self.inner.node.groups.lock();
+        groups
+            .lost
+            .iter()
+            .map(|(id, damage)| (*id, *damage))
+            .collect()
     }
 
     /// One group.
@@ -181,6 +197,10 @@ impl Journal {
             let groups = node.groups.lock();
             if groups.deleted.contains(&id) {
                 return Err(StoreError::Deleted(id));
+            }
+            if let Some(damage) = groups.lost.get(&id) {
+                let (group, damage) = (id, *damage);
+                return Err(StoreError::Lost { group, damage });
             }
             groups.live.get(&id).cloned()
         };
@@ -238,7 +258,9 @@ impl Journal {
                 node.work.push_files(FileWork::RemoveGroup(id));
             }
         };
-        durable(node, &group, FrameBody::Delete, 0, leave).await.map(drop)
+        durable(node, &group, FrameBody::Delete, 0, leave)
+            .await
+            .map(drop)
     }
 
     /// Follows whether the store takes data.
@@ -335,11 +357,13 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
         _ => OpenError::io(dir, source),
     })?;
     let is_fresh = node_meta::read(vfs, dir)?.is_none();
-    let has_journal = vfs.list(&journal_dir(dir)).is_ok_and(|files| !files.is_empty());
+    let has_journal = vfs
+        .list(&journal_dir(dir))
+        .is_ok_and(|files| !files.is_empty());
     if is_fresh && has_journal {
         return Err(OpenError::Damaged {
             path: dir.join(node_meta::NODE_META),
-            damage: crate::Damage::Missing,
+            damage: Damage::Missing,
         });
     }
     let identity = match node_meta::read(vfs, dir)? {
@@ -365,7 +389,7 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
     }
     let segment_bytes = config.journal_segment_bytes;
     let recovered = recover(vfs, dir, identity.node_uuid, segment_bytes)?;
-    node_meta::write(vfs, dir, &identity).map_err(io)?;
+    node_meta::write(vfs, dir, &identity).map_err(|failure| OpenError::failure(dir, failure))?;
     // The names of the directories above are durable before anything in them is believed.
     for above in dir.ancestors().skip(1) {
         if vfs.sync_dir(above).is_err() {
@@ -376,12 +400,13 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
 }
 
 /// Gives a recovered group its place, and the machines what is left to do for it.
-fn adopt(node: &Arc<Node>, recovered: RecoveredGroup) {
+fn adopt(node: &Arc<Node>, recovered: RecoveredGroup, checkpointer: &mut Checkpointer) {
     let RecoveredGroup {
         id,
         kind,
         meta,
         state,
+        unsynced,
     } = recovered;
     if let Some(damage) = state.damage {
         tracing::error!(group = %id, %damage, "group is damaged");
@@ -391,6 +416,7 @@ fn adopt(node: &Arc<Node>, recovered: RecoveredGroup) {
     let group = Arc::new(GroupCore::new(id, kind, meta, Arc::downgrade(node), state));
     node.budget.appended(unwritten_bytes);
     node.budget.committed(unwritten_bytes - uncommitted_bytes);
+    checkpointer.note(&group, Piece::unsynced(unsynced));
     if group.lock().enter_write_queue() {
         node.work.push_dirty(group.clone());
     }
@@ -416,7 +442,9 @@ fn start(
         None
     };
     let machine = SegmentMachine::new(node.clone(), checkpointer);
-    let segments = env.spawn.io_thread("floe-segments", wakes.segments.clone(), machine)?;
+    let segments = env
+        .spawn
+        .io_thread("floe-segments", wakes.segments.clone(), machine)?;
     Ok(Machines {
         writer,
         prewriter,

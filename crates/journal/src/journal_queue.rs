@@ -69,7 +69,6 @@ struct Inner {
 
 /// What the writer found.
 pub(crate) struct Taken {
-    pub(crate) bytes: u64,
     /// Nothing more will come.
     pub(crate) closing: bool,
 }
@@ -137,7 +136,6 @@ impl JournalQueue {
         }
         inner.bytes -= bytes;
         Taken {
-            bytes,
             closing: inner.closing && inner.frames.is_empty(),
         }
     }

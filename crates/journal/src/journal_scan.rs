@@ -62,7 +62,9 @@ pub(crate) fn list_files(
     scan_from_seq: u64,
 ) -> Result<Vec<JournalFile>, ListError> {
     let mut files = Vec::new();
-    let entries = vfs.list(dir).map_err(|error| ListError::Io(dir.to_owned(), error))?;
+    let entries = vfs
+        .list(dir)
+        .map_err(|error| ListError::Io(dir.to_owned(), error))?;
     for entry in entries {
         let digits = entry.name.strip_suffix(".seg");
         let Some(slot) = digits.and_then(|digits| digits.parse().ok()) else {
@@ -142,7 +144,9 @@ pub(crate) fn scan_segment(
             break;
         }
         let view = scan.group_at(at, prev_crc);
-        let next = view.as_ref().map(|view| at + view.header.padded_len as usize);
+        let next = view
+            .as_ref()
+            .map(|view| at + view.header.padded_len as usize);
         let bad = view.as_ref().map(|view| scan.bad_payloads(at, view));
         if let (Some(view), Some(next), Some(bad)) = (&view, next, &bad) {
             // Damaged frames in a group that something follows; alone at the end it is torn.
@@ -208,9 +212,8 @@ impl Scan<'_> {
     fn bad_payloads(&self, at: usize, view: &GroupView) -> Vec<usize> {
         let payload = |range: &Range<usize>| &self.bytes[at + range.start..at + range.end];
         let frames = view.frames.iter().enumerate();
-        let bad = frames.filter(|(_, (frame, range))| {
-            crc32c::crc32c(payload(range)) != frame.payload_crc
-        });
+        let bad = frames
+            .filter(|(_, (frame, range))| crc32c::crc32c(payload(range)) != frame.payload_crc);
         bad.map(|(place, _)| place).collect()
     }
 
@@ -247,7 +250,11 @@ pub(crate) fn in_order(
         .filter_map(|file| Some((file.header?.seg_seq, file)))
         .collect();
     let expected = scan_from_seq..;
-    match by_seq.keys().zip(expected).find(|(found, expected)| *found != expected) {
+    match by_seq
+        .keys()
+        .zip(expected)
+        .find(|(found, expected)| *found != expected)
+    {
         Some((_, missing)) => Err(missing),
         None => Ok(by_seq.into_values().collect()),
     }

@@ -28,6 +28,8 @@ pub(crate) struct LogState {
     pub(crate) damage: Option<Damage>,
     pub(crate) deleted: bool,
     pub(crate) vote: Option<Bytes>,
+    /// Damaged when it was opened, with all that the journal had of it in a rescue file.
+    pub(crate) rescued: bool,
     /// The last purged entry.
     pub(crate) start: LogPosition,
     /// The same as the journal has it for sure.
@@ -47,6 +49,8 @@ pub(crate) struct LogState {
     pub(crate) recent_state: Option<(LogPosition, Bytes)>,
     /// Applied bytes since the last captured state.
     pub(crate) bytes_since_state: u64,
+    /// How many call for the next one.
+    pub(crate) state_every_bytes: u64,
     /// Grows with each truncation and reset, so that completions of dead appends are known.
     pub(crate) generation: u64,
     /// Grows with each reset, so that file work begun before it is thrown away.
@@ -66,6 +70,7 @@ impl LogState {
         Self {
             damage: None,
             deleted: false,
+            rescued: false,
             vote: None,
             start,
             durable_start: start,
@@ -79,6 +84,7 @@ impl LogState {
             synced_growing: None,
             recent_state: None,
             bytes_since_state: 0,
+            state_every_bytes: STATE_EVERY_BYTES,
             generation: 0,
             resets: 0,
             structural_in_flight: 0,
@@ -214,9 +220,16 @@ impl LogState {
         !self.deleted && settled && self.written.next_index() < self.writable_end()
     }
 
+    /// Whether the segment writer can do something now, be it only a roll.
+    pub(crate) fn has_work(&self) -> bool {
+        let rolls = &self.segments.rolls;
+        let reached = |roll: &Roll| roll.after.next_index() <= self.written.next_index();
+        self.is_dirty() || rolls.front().is_some_and(reached)
+    }
+
     /// Marks the group as queued for the segment writer; `true` if it must be pushed.
     pub(crate) fn enter_write_queue(&mut self) -> bool {
-        let push = self.is_dirty() && !self.in_write_queue;
+        let push = self.has_work() && !self.in_write_queue;
         self.in_write_queue |= push;
         push
     }
@@ -256,9 +269,12 @@ impl LogState {
         self.applied = position;
         self.bytes_since_state += committed_bytes;
         let is_data = kind == GroupKind::Data;
-        let captured = (is_data && (roll || self.bytes_since_state >= STATE_EVERY_BYTES)).then(state);
+        let captured =
+            (is_data && (roll || self.bytes_since_state >= self.state_every_bytes)).then(state);
         if let Some(captured) = &captured {
             self.bytes_since_state = 0;
+            // Capturing costs its size: keep that a small share of what is applied.
+            self.state_every_bytes = STATE_EVERY_BYTES.max(16 * captured.len() as u64);
             let small = captured.len() <= RECENT_STATE_BYTES_MAX;
             self.recent_state = small.then(|| (position, captured.clone()));
         }
@@ -295,13 +311,16 @@ impl LogState {
     /// Whether journal segment `seg_seq`, where this group's highest index is `highest`, holds
     /// something that is nowhere else.
     pub(crate) fn pins(&self, seg_seq: u64, highest: LogIndex) -> bool {
-        if self.deleted || self.damage.is_some() {
+        if self.deleted || self.rescued {
             return false;
         }
         if self.structural_in_flight > 0 {
             return true;
         }
-        let kept = self.synced.next_index().max(self.durable_start.next_index());
+        let kept = self
+            .synced
+            .next_index()
+            .max(self.durable_start.next_index());
         if highest < kept {
             return false;
         }

@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 
 use crate::group_core::GroupCore;
 use crate::health::Health;
+use crate::io_failure::IoFailure;
 use crate::journal_queue::JournalQueue;
 use crate::journal_space::JournalSpace;
 use crate::metrics::Counters;
 use crate::segment_cache::SegmentCache;
 use crate::segment_work::SegmentWork;
 use crate::tail_budget::TailBudget;
-use crate::{JournalConfig, StoreError};
+use crate::{Damage, JournalConfig, StoreError};
 
 /// The shared part of a store.
 pub(crate) struct Node {
@@ -48,12 +49,28 @@ pub(crate) struct Wakes {
 pub(crate) struct GroupTable {
     pub(crate) live: BTreeMap<RaftGroupId, Arc<GroupCore>>,
     pub(crate) deleted: BTreeSet<RaftGroupId>,
+    /// Groups that the journal lost, their creation perhaps included.
+    pub(crate) lost: BTreeMap<RaftGroupId, Damage>,
 }
 
 impl Node {
     /// The largest frame, bytes.
     pub(crate) fn frame_bytes_max(&self) -> u64 {
         self.config.journal_segment_bytes / 4
+    }
+
+    /// Lets an I/O failure take effect.
+    pub(crate) fn fail(&self, failure: IoFailure) -> StoreError {
+        match failure {
+            IoFailure::Space => {
+                self.health.set_disk_full(true);
+                self.work.wake();
+                StoreError::Full
+            }
+            IoFailure::Fatal { path, source } => {
+                StoreError::Poisoned(self.health.poison(&path, source))
+            }
+        }
     }
 
     /// Why nothing can be done any more.

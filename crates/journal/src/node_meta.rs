@@ -11,6 +11,7 @@ use bytes::{Buf as _, BufMut as _};
 use floe_env::{OpenMode, Vfs};
 use floe_model::{ClusterId, Incarnation, NodeId, NodeUuid};
 
+use crate::io_failure::IoFailure;
 use crate::{Damage, NodeIdentity, OpenError};
 
 /// Version of the data directory as a whole.
@@ -97,19 +98,27 @@ pub(crate) fn read(vfs: &dyn Vfs, dir: &Path) -> Result<Option<NodeIdentity>, Op
 }
 
 /// Replaces the file durably.
-pub(crate) fn write(vfs: &dyn Vfs, dir: &Path, identity: &NodeIdentity) -> io::Result<()> {
+pub(crate) fn write(vfs: &dyn Vfs, dir: &Path, identity: &NodeIdentity) -> Result<(), IoFailure> {
     replace_file(vfs, dir, NODE_META, &encode(identity))
 }
 
 /// Makes `name` in `dir` hold `bytes`, whole or not at all, and durable on return.
-pub(crate) fn replace_file(vfs: &dyn Vfs, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), IoFailure> {
     let temporary = dir.join(format!("{name}.new"));
-    let file = vfs.open(&temporary, OpenMode::CREATE)?;
-    file.set_len(0)?;
-    file.write_at(bytes, 0)?;
-    file.sync_data()?;
-    vfs.rename(&temporary, &dir.join(name))?;
+    let write = |error| IoFailure::write(&temporary, error);
+    let file = vfs.open(&temporary, OpenMode::CREATE).map_err(write)?;
+    file.set_len(0).map_err(write)?;
+    file.write_at(bytes, 0).map_err(write)?;
+    file.sync_data()
+        .map_err(|error| IoFailure::sync(&temporary, error))?;
+    vfs.rename(&temporary, &dir.join(name)).map_err(write)?;
     vfs.sync_dir(dir)
+        .map_err(|error| IoFailure::sync(dir, error))
 }
 
 #[cfg(test)]

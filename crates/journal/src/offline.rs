@@ -62,10 +62,17 @@ impl Offline {
     /// There is no node's data, it is in use, of a later version, or damaged as a whole.
     pub fn open(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Self, OpenError> {
         let lock = vfs.lock(dir).map_err(|source| match source.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
+            io::ErrorKind::WouldBlock => OpenError::InUse {
+                dir: dir.to_owned(),
+            },
             _ => OpenError::io(dir, source),
         })?;
-        let missing = || OpenError::io(dir.join(node_meta::NODE_META), io::ErrorKind::NotFound.into());
+        let missing = || {
+            OpenError::io(
+                dir.join(node_meta::NODE_META),
+                io::ErrorKind::NotFound.into(),
+            )
+        };
         let identity = node_meta::read(&*vfs, dir)?.ok_or_else(missing)?;
         let journal = replay_journal(&*vfs, dir, identity.node_uuid)?;
         Ok(Self {
@@ -109,7 +116,7 @@ impl Offline {
             open: std::collections::BTreeMap::new(),
         };
         let io = |error| OpenError::io(&dir, error);
-        let state = recover_group(&*self.vfs, &dir, replay, &mut slots, false).map_err(io)?;
+        let state = recover_group(&*self.vfs, &dir, replay, &mut slots, false)?;
         let mut group = OfflineGroup {
             id,
             kind: replay.image.kind,
@@ -141,15 +148,21 @@ impl Reading<'_> {
     fn all(&mut self, state: &LogState) -> io::Result<()> {
         self.states(state)?;
         for segment in &state.segments.list {
-            let path = self.dir.join(file_name(segment.first.next_index(), FileKind::Log));
+            let path = self
+                .dir
+                .join(file_name(segment.first.next_index(), FileKind::Log));
             let file = self.vfs.open(&path, OpenMode::READ)?;
             self.group.file_bytes += segment.len_bytes;
             let mut stopped = false;
-            let scanned = scan(&*file, SEGMENT_HEADER_BYTES..segment.len_bytes, |entry, at| {
-                let flow = self.take(&entry, &Found::Segment(path.clone(), at));
-                stopped = flow.is_break();
-                flow
-            });
+            let scanned = scan(
+                &*file,
+                SEGMENT_HEADER_BYTES..segment.len_bytes,
+                |entry, at| {
+                    let flow = self.take(&entry, &Found::Segment(path.clone(), at));
+                    stopped = flow.is_break();
+                    flow
+                },
+            );
             match scanned {
                 Ok(_) if stopped => return Ok(()),
                 Ok(_) => {}
@@ -167,7 +180,9 @@ impl Reading<'_> {
 
     fn states(&mut self, state: &LogState) -> io::Result<()> {
         for position in &state.segments.states {
-            let path = self.dir.join(file_name(position.next_index(), FileKind::State));
+            let path = self
+                .dir
+                .join(file_name(position.next_index(), FileKind::State));
             self.group.file_bytes += self.vfs.open(&path, OpenMode::READ)?.len_bytes()?;
             if state_file::read(self.vfs, &path, self.group.id)?.is_none() {
                 self.damaged(path, Damage::Checksum { position: 0 });

@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(floe_model::to_hex(&bytes[..60]), expected);
         assert_eq!(decode_header(&bytes), Some((RaftGroupId(1000), first)));
         let origin = encode_header(RaftGroupId(1), &LogPosition::ORIGIN);
-        assert_eq!(decode_header(&origin), Some((RaftGroupId(1), LogPosition::ORIGIN)));
+        assert_eq!(
+            decode_header(&origin),
+            Some((RaftGroupId(1), LogPosition::ORIGIN))
+        );
         for bit in 0..HEADER_LEN * 8 {
             let mut hurt = bytes;
             hurt[bit / 8] ^= 1 << (bit % 8);
@@ -136,7 +139,12 @@ mod tests {
         let name = file_name(LogIndex(12), FileKind::State);
         assert_eq!(name, "00000000000000000012.state");
         assert_eq!(parse_name(&name), Some((LogIndex(12), FileKind::State)));
-        for other in ["12.state", "00000000000000000012.state.new", "x.log", "lost+found"] {
+        for other in [
+            "12.state",
+            "00000000000000000012.state.new",
+            "x.log",
+            "lost+found",
+        ] {
             assert_eq!(parse_name(other), None, "{other}");
         }
     }

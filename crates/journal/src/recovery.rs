@@ -22,13 +22,19 @@ use crate::journal_scan::{
     Found, JournalFile, ListError, in_order, list_files, read_file, scan_segment,
 };
 use crate::journal_space::{FreeSegment, SealedSegment};
+use crate::log_position::LogPosition;
 use crate::log_state::LogState;
-use crate::node::{group_dir, journal_dir};
+use crate::node::{group_dir, groups_dir, journal_dir};
+use crate::node_meta::replace_file;
+use crate::partition_segment::{FileKind, file_name};
 use crate::replay::{GroupReplay, Locator, Replay};
 use crate::segment_recovery::recover_segments;
 use crate::tail::TailSlot;
 use crate::writer::JournalEnd;
 use crate::{Damage, GroupKind, JOURNAL_VERSION, OpenError};
+
+/// What the journal had of a group when it was found damaged.
+pub(crate) const RESCUE_FILE: &str = "rescue";
 
 /// A group as recovered.
 pub(crate) struct RecoveredGroup {
@@ -36,12 +42,15 @@ pub(crate) struct RecoveredGroup {
     pub(crate) kind: GroupKind,
     pub(crate) meta: Bytes,
     pub(crate) state: LogState,
+    /// Files of it that the first checkpoint must sync.
+    pub(crate) unsynced: Vec<String>,
 }
 
 /// A store as recovered.
 pub(crate) struct Recovered {
     pub(crate) groups: Vec<RecoveredGroup>,
     pub(crate) deleted: Vec<RaftGroupId>,
+    pub(crate) lost: BTreeMap<RaftGroupId, Damage>,
     pub(crate) end: JournalEnd,
     pub(crate) sealed: VecDeque<SealedSegment>,
     pub(crate) free: VecDeque<FreeSegment>,
@@ -69,27 +78,39 @@ pub(crate) fn recover(
     segment_bytes: u64,
 ) -> Result<Recovered, OpenError> {
     let mut journal = replay_journal(vfs, dir, node_uuid)?;
+    make_durable(vfs, dir, &journal)?;
     let mut slots = SlotFiles {
         vfs,
-        paths: journal.files.iter().map(|file| (file.slot, file.path.clone())).collect(),
+        paths: journal
+            .files
+            .iter()
+            .map(|file| (file.slot, file.path.clone()))
+            .collect(),
         open: BTreeMap::new(),
     };
     let mut groups = Vec::new();
     for (id, replay) in std::mem::take(&mut journal.replay.groups) {
         let path = group_dir(dir, id);
-        let state = recover_group(vfs, &path, &replay, &mut slots, true);
+        let state = recover_group(vfs, &path, &replay, &mut slots, true)?;
         groups.push(RecoveredGroup {
             id,
             kind: replay.image.kind,
             meta: replay.image.meta,
-            state: state.map_err(|error| OpenError::io(&path, error))?,
+            unsynced: unsynced_files(&state),
+            state,
         });
     }
-    let next_slot = journal.files.iter().map(|file| file.slot + 1).max().unwrap_or(0);
+    let next_slot = journal
+        .files
+        .iter()
+        .map(|file| file.slot + 1)
+        .max()
+        .unwrap_or(0);
     let (sealed, free) = sort_files(vfs, &mut journal, segment_bytes)?;
     Ok(Recovered {
         groups,
         deleted: journal.replay.deleted.into_iter().collect(),
+        lost: journal.replay.lost,
         end: journal.end,
         sealed,
         free,
@@ -195,6 +216,25 @@ fn newest_image(vfs: &dyn Vfs, dir: &Path) -> Result<CheckpointImage, OpenError>
     Ok(newest)
 }
 
+/// Syncs what was read and will be relied on. After the mere death of a process the page cache may
+/// show writes whose sync never came; a power cut later must not take them back.
+fn make_durable(vfs: &dyn Vfs, dir: &Path, journal: &JournalReplay) -> Result<(), OpenError> {
+    let image = image_path(dir, journal.generation);
+    let image = (journal.generation > 0).then_some(image);
+    let live = journal.files.iter().filter(|file| file.header.is_some());
+    for path in image.into_iter().chain(live.map(|file| file.path.clone())) {
+        let synced = vfs
+            .open(&path, OpenMode::WRITE)
+            .and_then(|file| file.sync_data());
+        synced.map_err(|error| OpenError::io(path, error))?;
+    }
+    for dir in [dir.to_owned(), journal_dir(dir), groups_dir(dir)] {
+        let synced = vfs.sync_dir(&dir);
+        synced.map_err(|error| OpenError::io(dir, error))?;
+    }
+    Ok(())
+}
+
 /// Sorts the journal files into those with live frames and those to be overwritten.
 fn sort_files(
     vfs: &dyn Vfs,
@@ -246,7 +286,10 @@ impl SlotFiles<'_> {
         let file = match self.open.get(&locator.slot) {
             Some(file) => file.clone(),
             None => {
-                let path = self.paths.get(&locator.slot).ok_or(io::ErrorKind::NotFound)?;
+                let path = self
+                    .paths
+                    .get(&locator.slot)
+                    .ok_or(io::ErrorKind::NotFound)?;
                 let file = self.vfs.open(path, OpenMode::READ)?;
                 self.open.insert(locator.slot, file.clone());
                 file
@@ -267,9 +310,11 @@ pub(crate) fn recover_group(
     replay: &GroupReplay,
     slots: &mut SlotFiles<'_>,
     mend: bool,
-) -> io::Result<LogState> {
+) -> Result<LogState, OpenError> {
     let image = &replay.image;
-    let segments = recover_segments(vfs, dir, image, mend && replay.damage.is_none())?;
+    let io = |source| OpenError::io(dir, source);
+    let segments = recover_segments(vfs, dir, image, mend && replay.damage.is_none());
+    let segments = segments.map_err(io)?;
     let mut state = LogState::new(image.start);
     state.damage = replay.damage.or(segments.damage);
     state.vote.clone_from(&image.vote);
@@ -279,17 +324,13 @@ pub(crate) fn recover_group(
     state.written = segments.written;
     state.synced = image.synced;
     state.synced_growing.clone_from(&image.growing);
-    if state.synced.next_index() < image.start.next_index() {
-        state.synced = image.start;
-        state.synced_growing = None;
-    }
     state.tail = crate::tail::Tail::new(segments.written);
     for (index, locator) in replay.entries.range(segments.written.next_index()..) {
         let end = state.tail.end();
         let entry = match state.damage {
             Some(_) => None,
             None if *index != end.next_index() => None,
-            None => slots.read(locator)?,
+            None => slots.read(locator).map_err(io)?,
         };
         let follows = |entry: &Entry| {
             entry.index == end.next_index()
@@ -311,7 +352,72 @@ pub(crate) fn recover_group(
         }
     }
     settle(&mut state, replay);
+    if mend && image.kind == GroupKind::State && !state.segments.states.is_empty() {
+        // A saved state is relied on without another checkpoint.
+        vfs.sync_dir(dir).map_err(io)?;
+    }
+    if mend && state.damage.is_some() {
+        rescue(vfs, dir, replay, slots)?;
+        state.rescued = true;
+    }
     Ok(state)
+}
+
+/// Copies what the journal has of a damaged group beside its segments, so that the journal can be
+/// recycled and a repair still finds it. Entries stand in the file one after the other.
+fn rescue(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    replay: &GroupReplay,
+    slots: &mut SlotFiles<'_>,
+) -> Result<(), OpenError> {
+    if replay.entries.is_empty() {
+        return Ok(());
+    }
+    let io = |source| OpenError::io(dir, source);
+    vfs.create_dir_all(dir).map_err(io)?;
+    if vfs.open(&dir.join(RESCUE_FILE), OpenMode::READ).is_ok() {
+        // An earlier start saw more than is left now.
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for locator in replay.entries.values() {
+        if let Some(entry) = slots.read(locator).map_err(io)? {
+            entry.encode_into(&mut bytes);
+        }
+    }
+    replace_file(vfs, dir, RESCUE_FILE, &bytes)
+        .map_err(|failure| OpenError::failure(dir, failure))?;
+    dir.parent()
+        .map_or(Ok(()), |groups| vfs.sync_dir(groups))
+        .map_err(io)
+}
+
+/// What an earlier life wrote to this group's files and may not have synced.
+fn unsynced_files(state: &LogState) -> Vec<String> {
+    let synced = state.synced.next_index();
+    let growing = state
+        .synced_growing
+        .as_ref()
+        .map(|growing| growing.first_index);
+    let mut names = Vec::new();
+    for segment in &state.segments.list {
+        let first_index = segment.first.next_index();
+        if segment.end.next_index() > synced || growing == Some(first_index) {
+            names.push(file_name(first_index, FileKind::Log));
+            names.push(file_name(first_index, FileKind::Index));
+        }
+    }
+    let states = state.segments.states.iter();
+    let states = states
+        .map(LogPosition::next_index)
+        .filter(|index| *index >= synced);
+    names.extend(states.map(|index| file_name(index, FileKind::State)));
+    if state.written.next_index() > synced {
+        names
+    } else {
+        Vec::new()
+    }
 }
 
 /// Sets the marks that follow from what was found.
@@ -320,11 +426,11 @@ fn settle(state: &mut LogState, replay: &GroupReplay) {
     state.terms.purge_before(state.start.next_index());
     state.durable = end.id;
     let floor = LogIndex(replay.image.applied).min(end.next_index());
-    if std::env::var("FLOE_DBG").is_ok() { eprintln!("DBG group {} hint {} written {:?} synced {:?} end {:?} start {:?} growing {:?}", replay.image.id, replay.image.applied, state.written.id, state.synced.id, end.id, state.start.id, state.synced_growing); }
     state.applied = match floor.0.checked_sub(1) {
-        Some(index) if floor > state.written.next_index() => {
-            state.tail.position_after(LogIndex(index)).unwrap_or(state.written)
-        }
+        Some(index) if floor > state.written.next_index() => state
+            .tail
+            .position_after(LogIndex(index))
+            .unwrap_or(state.written),
         _ => state.written,
     };
     let recent = replay.image.state.clone();

@@ -36,6 +36,8 @@ pub(crate) struct GroupReplay {
 pub(crate) struct Replay {
     pub(crate) groups: BTreeMap<RaftGroupId, GroupReplay>,
     pub(crate) deleted: BTreeSet<RaftGroupId>,
+    /// Groups with frames but without a creation: that frame is lost.
+    pub(crate) lost: BTreeMap<RaftGroupId, Damage>,
 }
 
 impl Replay {
@@ -43,8 +45,15 @@ impl Replay {
     pub(crate) fn new(image: CheckpointImage) -> Self {
         let groups = image.groups.into_iter();
         Self {
-            groups: groups.map(|group| (group.id, GroupReplay::new(group))).collect(),
+            groups: groups
+                .map(|group| (group.id, GroupReplay::new(group)))
+                .collect(),
             deleted: image.deleted.into_iter().collect(),
+            lost: image
+                .lost
+                .into_iter()
+                .map(|id| (id, Damage::Recorded))
+                .collect(),
         }
     }
 
@@ -61,22 +70,21 @@ impl Replay {
         match frame.kind {
             FrameKind::Create => match read_create(&Bytes::copy_from_slice(payload)) {
                 Some((kind, meta)) => {
-                    let fresh = || GroupReplay::new(fresh_image(id, kind, meta));
-                    self.groups.entry(id).or_insert_with(fresh);
+                    if !self.lost.contains_key(&id) {
+                        let fresh = || GroupReplay::new(fresh_image(id, kind, meta));
+                        self.groups.entry(id).or_insert_with(fresh);
+                    }
                 }
                 None => self.damage(id, malformed),
             },
             FrameKind::Delete => {
                 self.groups.remove(&id);
+                self.lost.remove(&id);
                 self.deleted.insert(id);
             }
-            FrameKind::Append
-            | FrameKind::TruncateFrom
-            | FrameKind::Vote
-            | FrameKind::LogStart => {
-                if let Some(group) = self.groups.get_mut(&id)
-                    && !group.frame(frame, payload, locator)
-                {
+            FrameKind::Append | FrameKind::TruncateFrom | FrameKind::Vote | FrameKind::LogStart => {
+                let known = self.groups.get_mut(&id);
+                if !known.is_some_and(|group| group.frame(frame, payload, locator)) {
                     self.damage(id, malformed);
                 }
             }
@@ -85,8 +93,14 @@ impl Replay {
 
     /// Notes that a frame of `id` is lost.
     pub(crate) fn damage(&mut self, id: RaftGroupId, damage: Damage) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.damage.get_or_insert(damage);
+        match self.groups.get_mut(&id) {
+            Some(group) => {
+                group.damage.get_or_insert(damage);
+            }
+            None if self.deleted.contains(&id) => {}
+            None => {
+                self.lost.entry(id).or_insert(damage);
+            }
         }
     }
 
@@ -128,7 +142,11 @@ impl GroupReplay {
         let index = frame.id.index;
         match frame.kind {
             FrameKind::Append => {
-                let kept = self.image.start.next_index().max(self.image.synced.next_index());
+                let kept = self
+                    .image
+                    .start
+                    .next_index()
+                    .max(self.image.synced.next_index());
                 if index >= kept {
                     self.entries.insert(index, locator);
                 }

@@ -77,8 +77,14 @@ impl SegmentList {
 
     /// Notes a state file.
     pub(crate) fn add_state(&mut self, position: LogPosition) {
-        let place = self.states.partition_point(|state| state.next_index() < position.next_index());
-        if self.states.get(place).is_none_or(|state| state.id != position.id) {
+        let place = self
+            .states
+            .partition_point(|state| state.next_index() < position.next_index());
+        if self
+            .states
+            .get(place)
+            .is_none_or(|state| state.id != position.id)
+        {
             self.states.insert(place, position);
         }
     }

@@ -4,15 +4,16 @@
 //! stop the writing and the other way round. Sleeps for good when nothing is dirty: idle groups
 //! cost nothing here. A full disk is back-pressure and tried again; any other error poisons.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use floe_env::{IoMachine, Step};
 
-use crate::checkpointer::{Checkpointer, FileError, reappend_oldest};
+use crate::StoreError;
+use crate::checkpointer::{Checkpointer, reappend_oldest};
 use crate::file_removal::{clean, remove_group};
+use crate::io_failure::IoFailure;
 use crate::node::Node;
 use crate::segment_work::{FileWork, Pending};
 use crate::segment_write::write_piece;
@@ -36,7 +37,6 @@ pub(crate) struct SegmentMachine {
     last_checkpoint: Duration,
     checkpoint_at: Option<Duration>,
     space_checked: Option<Duration>,
-    disk_full: bool,
     /// The last checkpoint before the end is done.
     closed: bool,
 }
@@ -52,34 +52,31 @@ impl SegmentMachine {
             last_checkpoint: now,
             checkpoint_at: None,
             space_checked: None,
-            disk_full: false,
             closed: false,
         }
     }
 
     /// Looks at the free space from time to time, and always while it is short.
     fn check_space(&mut self, now: Duration) {
-        if self.space_checked.is_some_and(|at| now < at + SPACE_CHECK) && !self.disk_full {
+        if self.space_checked.is_some_and(|at| now < at + SPACE_CHECK)
+            && !self.node.health.is_disk_full()
+        {
             return;
         }
         self.space_checked = Some(now);
         let config = &self.node.config;
         if let Ok(free) = self.node.vfs.available_bytes(&config.dir) {
-            self.disk_full = free < config.disk_reserve_bytes;
-            self.node.health.set_disk_full(self.disk_full);
+            self.node
+                .health
+                .set_disk_full(free < config.disk_reserve_bytes);
         }
     }
 
-    /// Sorts an error into waiting for space and the end.
-    fn fail(&mut self, error: FileError) -> Step {
-        let (path, source) = error;
-        if source.kind() == io::ErrorKind::StorageFull {
-            self.disk_full = true;
-            self.node.health.set_disk_full(true);
-            Step::IdleFor(SPACE_RETRY)
-        } else {
-            self.node.health.poison(&path, source);
-            Step::Again
+    /// Waits for space, or ends.
+    fn fail(&mut self, failure: IoFailure) -> Step {
+        match self.node.fail(failure) {
+            StoreError::Full => Step::IdleFor(SPACE_RETRY),
+            _ => Step::Again,
         }
     }
 
@@ -96,7 +93,7 @@ impl SegmentMachine {
                 let again = more || {
                     // Decided under the lock, or an entry applied just now would be forgotten.
                     let mut state = group.lock();
-                    let again = state.is_dirty() || !state.segments.rolls.is_empty();
+                    let again = state.has_work();
                     state.in_write_queue = again;
                     again
                 };
@@ -108,7 +105,7 @@ impl SegmentMachine {
             Err(source) => {
                 let path = self.node.group_dir(group.id);
                 self.node.work.push_dirty(group);
-                Err(self.fail((path, source)))
+                Err(self.fail(IoFailure::write(&path, source)))
             }
         }
     }
@@ -126,7 +123,7 @@ impl SegmentMachine {
             Ok(false) => {}
             Err(source) => {
                 let path = PathBuf::from(&self.node.config.dir);
-                return Err(self.fail((path, source)));
+                return Err(self.fail(IoFailure::write(&path, source)));
             }
         }
         Ok(true)
@@ -153,7 +150,7 @@ impl SegmentMachine {
                 let pressed = usage.used * 4 >= usage.max && usage.sealed > 0;
                 if pressed && !pending.closing {
                     let queued = reappend_oldest(&self.node);
-                    if queued || self.checkpointer.is_dirty() {
+                    if queued || self.checkpointer.is_dirty() || usage.is_full {
                         self.checkpoint_at = Some(now + PRESSED_PAUSE);
                     }
                 }
@@ -172,7 +169,7 @@ impl SegmentMachine {
             self.write_at,
             self.checkpoint_at,
             dirty.then_some(self.last_checkpoint + interval),
-            self.disk_full.then_some(now + SPACE_RETRY),
+            self.node.health.is_disk_full().then_some(now + SPACE_RETRY),
         ];
         match wakes.into_iter().flatten().min() {
             Some(at) if at <= now => Step::Again,
@@ -187,7 +184,7 @@ impl SegmentMachine {
         if self.closed {
             return Ok(Step::Done);
         }
-        if pending.dirty > 0 || self.disk_full {
+        if pending.dirty > 0 || self.node.health.is_disk_full() {
             self.check_space(now);
         }
         if pending.dirty > 0 && self.write_at.is_none() {

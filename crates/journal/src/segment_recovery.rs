@@ -11,9 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use floe_env::{OpenMode, Vfs, VfsFile};
-use floe_model::{LogIndex, RaftGroupId};
+use floe_model::LogIndex;
 
 use crate::Damage;
+use crate::GroupKind;
 use crate::checkpoint_image::GroupImage;
 use crate::index_file::decode_summary;
 use crate::log_position::LogPosition;
@@ -26,7 +27,6 @@ use crate::segment_write::note_entry;
 use crate::sparse_index::SparseIndex;
 use crate::state_file;
 use crate::term_index::TermIndex;
-use crate::GroupKind;
 
 /// The files of a group as found.
 pub(crate) struct RecoveredSegments {
@@ -99,11 +99,18 @@ impl Recovery<'_> {
     fn remove(&self, logs: &[LogIndex]) -> io::Result<()> {
         for index in logs.iter().filter(|_| self.mend) {
             for kind in [FileKind::Log, FileKind::Index] {
-                match self.vfs.remove_file(&self.dir.join(file_name(*index, kind))) {
+                match self
+                    .vfs
+                    .remove_file(&self.dir.join(file_name(*index, kind)))
+                {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
             }
+        }
+        if self.mend && !logs.is_empty() {
+            // A power cut must not bring them back beside what is written next.
+            self.vfs.sync_dir(self.dir)?;
         }
         Ok(())
     }
@@ -114,14 +121,17 @@ impl Recovery<'_> {
         let growing = growing.filter(|growing| growing.first_index == first_index);
         let trusted = growing.is_some() || first_index < self.image.synced.next_index();
         let path = self.dir.join(file_name(first_index, FileKind::Log));
-        let mode = if self.mend { OpenMode::WRITE } else { OpenMode::READ };
+        let mode = if self.mend {
+            OpenMode::WRITE
+        } else {
+            OpenMode::READ
+        };
         let file = self.vfs.open(&path, mode)?;
         let len_bytes = file.len_bytes()?;
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         let read = file.read_at(&mut header, 0)?;
-        let header = decode_header(&header[..read]).filter(|(group, first)| {
-            *group == self.image.id && first.next_index() == first_index
-        });
+        let header = decode_header(&header[..read])
+            .filter(|(group, first)| *group == self.image.id && first.next_index() == first_index);
         let Some((_, first)) = header else {
             return Ok(self.refuse(trusted, Damage::Checksum { position: 0 }));
         };
@@ -164,6 +174,8 @@ impl Recovery<'_> {
         }
         if !whole && self.mend {
             file.set_len(meta.len_bytes)?;
+            // The segment may be sealed before anything else is written to it.
+            file.sync_data()?;
         }
         if whole && self.take_summary(&mut meta.clone(), len_bytes)? {
             meta.sealed = true;
@@ -289,16 +301,16 @@ impl Recovery<'_> {
             }
         }
         let start = self.image.start.next_index();
-        let covered = self.out.states.iter().any(|state| state.next_index() >= start);
+        let covered = self
+            .out
+            .states
+            .iter()
+            .any(|state| state.next_index() >= start);
         if start > LogIndex(0) && !covered {
-            self.out.damage.get_or_insert(Damage::StateMissing { index: start });
+            self.out
+                .damage
+                .get_or_insert(Damage::StateMissing { index: start });
         }
         Ok(())
     }
-}
-
-/// The group id that a directory name stands for.
-pub(crate) fn parse_group_dir(name: &str) -> Option<RaftGroupId> {
-    let id = u64::from_str_radix(name, 16).ok().map(RaftGroupId)?;
-    (format!("{:016x}", id.0) == name).then_some(id)
 }

@@ -18,9 +18,7 @@ use crate::log_position::LogPosition;
 use crate::log_state::LogState;
 use crate::metrics::Counters;
 use crate::node::Node;
-use crate::partition_segment::{
-    FileKind, SEGMENT_HEADER_BYTES, encode_header, file_name,
-};
+use crate::partition_segment::{FileKind, SEGMENT_HEADER_BYTES, encode_header, file_name};
 use crate::segment_list::SegmentMeta;
 use crate::sparse_index::{IndexPoint, SparseIndex};
 use crate::state_file;
@@ -34,9 +32,22 @@ pub(crate) struct Piece {
     pub(crate) files: Vec<String>,
     /// A file got a name.
     pub(crate) new_names: bool,
-    pub(crate) bytes: u64,
+    /// A directory got a name.
+    pub(crate) new_dir: bool,
     /// The group has more to write.
     pub(crate) more: bool,
+}
+
+impl Piece {
+    /// What an earlier life wrote and perhaps did not sync.
+    pub(crate) fn unsynced(files: Vec<String>) -> Self {
+        Self {
+            files,
+            new_names: true,
+            new_dir: true,
+            more: false,
+        }
+    }
 }
 
 enum Plan {
@@ -72,7 +83,7 @@ pub(crate) fn write_piece(
         Plan::Nothing => Ok(Piece {
             files: Vec::new(),
             new_names: false,
-            bytes: 0,
+            new_dir: false,
             more: false,
         }),
         Plan::Roll(roll) => carry_out_roll(node, group, roll),
@@ -158,7 +169,10 @@ fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: RollPlan) -> io::Re
     }
     if let Some(state) = &roll.state {
         let content = state_file::encode(group.id, &roll.after, state);
-        write(file_name(roll.after.next_index(), FileKind::State), &content)?;
+        write(
+            file_name(roll.after.next_index(), FileKind::State),
+            &content,
+        )?;
     }
     let mut state = group.lock();
     if state.resets == roll.resets {
@@ -173,7 +187,7 @@ fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: RollPlan) -> io::Re
             last.index = None;
         }
     }
-    let more = state.is_dirty() || !state.segments.rolls.is_empty();
+    let more = state.has_work();
     drop(state);
     if let Some((summary, _)) = &roll.sealed {
         // The next reader loads the index from its file.
@@ -183,7 +197,7 @@ fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: RollPlan) -> io::Re
     Ok(Piece {
         new_names: !files.is_empty(),
         files,
-        bytes,
+        new_dir: false,
         more,
     })
 }
@@ -224,7 +238,7 @@ fn carry_out_write(
         freed_bytes = note_written(&mut state, write);
         queue = !std::mem::replace(&mut state.in_eviction_queue, true);
     }
-    let more = state.is_dirty() || !state.segments.rolls.is_empty();
+    let more = state.has_work();
     drop(state);
     node.budget.written(freed_bytes);
     if queue {
@@ -234,7 +248,7 @@ fn carry_out_write(
     Ok(Piece {
         files: vec![file_name(first_index, FileKind::Log)],
         new_names: write.is_new,
-        bytes,
+        new_dir: write.is_new && !group.dir_is_durable(),
         more,
     })
 }
@@ -274,7 +288,10 @@ pub(crate) fn note_entry(segment: &mut SegmentMeta, entry: &Entry) {
             position: segment.len_bytes,
         });
     }
-    let timestamps = entry.batches().iter().map(|batch| batch.header().max_timestamp_ms);
+    let timestamps = entry
+        .batches()
+        .iter()
+        .map(|batch| batch.header().max_timestamp_ms);
     segment.max_timestamp_ms = timestamps.fold(segment.max_timestamp_ms, i64::max);
     segment.len_bytes += entry.encoded_len() as u64;
     segment.end = LogPosition {

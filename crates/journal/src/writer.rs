@@ -101,6 +101,11 @@ impl JournalWriter {
     fn write_taken(&mut self) -> Step {
         let padded = padded_bytes(&self.taken) as u64;
         if let Err(wait) = self.make_room(padded) {
+            if self.node.queue.is_closed() && matches!(wait, Step::IdleFor(_)) {
+                // Nobody waits for space at the end.
+                self.fail_all(&StoreError::Full);
+                self.open_since = None;
+            }
             return wait;
         }
         let Some(current) = &mut self.current else {

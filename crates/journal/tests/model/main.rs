@@ -62,7 +62,9 @@ fn lives(seed: u64, lives: u32, operations: u64) {
 }
 
 fn number(name: &str, default: u64) -> u64 {
-    let value = std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let value = std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok());
     value.unwrap_or(default)
 }
 

@@ -25,7 +25,9 @@ impl LogFacts {
     }
 
     pub(crate) fn next_offset(&self) -> Offset {
-        self.entries.last().map_or(self.start_offset, Entry::next_offset)
+        self.entries
+            .last()
+            .map_or(self.start_offset, Entry::next_offset)
     }
 
     pub(crate) fn get(&self, index: LogIndex) -> Option<&Entry> {
@@ -87,7 +89,11 @@ impl ModelGroup {
     /// The recovered log must be one of those that were possible; the model goes on from it.
     pub(crate) fn settle(&mut self, log: LogFacts, vote: Option<Bytes>, context: &str) {
         let acked = self.acked.lock().unwrap();
-        let place = self.history.iter().skip(acked.log).position(|facts| *facts == log);
+        let place = self
+            .history
+            .iter()
+            .skip(acked.log)
+            .position(|facts| *facts == log);
         assert!(
             place.is_some(),
             "{context}: group {} recovered {:?}, acked {:?}, last {:?}",
@@ -96,8 +102,16 @@ impl ModelGroup {
             brief(&self.history[acked.log]),
             brief(self.now()),
         );
-        let known = self.votes.iter().skip(acked.vote).any(|known| *known == vote);
-        assert!(known, "{context}: group {} recovered vote {vote:?}", self.id);
+        let known = self
+            .votes
+            .iter()
+            .skip(acked.vote)
+            .any(|known| *known == vote);
+        assert!(
+            known,
+            "{context}: group {} recovered vote {vote:?}",
+            self.id
+        );
         drop(acked);
         self.history = vec![log];
         self.votes = vec![vote];

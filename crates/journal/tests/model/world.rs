@@ -134,15 +134,24 @@ impl World {
         let found = journal.groups();
         let context = self.context.clone();
         for id in &self.deleted {
-            assert!(!found.contains(id), "{context}: deleted group {id} came back");
+            assert!(
+                !found.contains(id),
+                "{context}: deleted group {id} came back"
+            );
         }
         let mut groups = std::mem::take(&mut self.groups);
         for id in &found {
-            assert!(groups.contains_key(id), "{context}: group {id} from nowhere");
+            assert!(
+                groups.contains_key(id),
+                "{context}: group {id} from nowhere"
+            );
         }
         groups.retain(|id, group| {
             let kept = found.contains(id);
-            assert!(kept || !group.created || group.deleting, "{context}: group {id} is lost");
+            assert!(
+                kept || !group.created || group.deleting,
+                "{context}: group {id} is lost"
+            );
             if !kept && group.deleting {
                 self.deleted.push(*id);
             }
@@ -155,12 +164,22 @@ impl World {
             let facts = read_log(&log, &context).await;
             let floor = log.applied_floor();
             let told = group.applied;
-            assert!(floor <= told, "{context}: floor {floor:?} beyond applied {told:?}");
+            assert!(
+                floor <= told,
+                "{context}: floor {floor:?} beyond applied {told:?}"
+            );
             assert!(floor <= facts.last(), "{context}");
             assert!(floor >= facts.start, "{context}");
             if self.stopped_cleanly {
-                assert_eq!(floor, told, "{context}: a clean stop keeps what was applied");
-                assert_eq!(facts, *group.now(), "{context}: a clean stop keeps everything");
+                assert_eq!(
+                    floor, told,
+                    "{context}: a clean stop keeps what was applied"
+                );
+                assert_eq!(
+                    facts,
+                    *group.now(),
+                    "{context}: a clean stop keeps everything"
+                );
             }
             group.settle(facts, log.vote(), &context);
             group.applied = floor;
@@ -208,9 +227,14 @@ impl World {
     async fn create(&mut self) {
         let id = RaftGroupId(self.next_group);
         self.next_group += 1;
-        let kind = if self.below(3) == 0 { GroupKind::State } else { GroupKind::Data };
+        let kind = if self.below(3) == 0 {
+            GroupKind::State
+        } else {
+            GroupKind::Data
+        };
         let meta = Bytes::from(id.0.to_string());
-        self.groups.insert(id, ModelGroup::new(id, kind, meta.clone()));
+        self.groups
+            .insert(id, ModelGroup::new(id, kind, meta.clone()));
         let created = self.journal().create_group(id, kind, meta).await;
         if created.is_ok() {
             self.groups.get_mut(&id).unwrap().created = true;
@@ -227,7 +251,9 @@ impl World {
             Ok(()) => {
                 self.groups.remove(&id);
                 self.deleted.push(id);
-                let again = journal.create_group(id, GroupKind::Data, Bytes::new()).await;
+                let again = journal
+                    .create_group(id, GroupKind::Data, Bytes::new())
+                    .await;
                 assert!(matches!(again, Err(StoreError::Deleted(_))));
             }
             Err(error) => assert!(matches!(error, StoreError::Poisoned(_)), "{error}"),
@@ -272,8 +298,7 @@ impl World {
                 let before = facts.entries.last().map(|last| last.appended_at_ms);
                 expected.stamp_offsets(facts.next_offset());
                 let mut next = facts;
-                expected.appended_at_ms =
-                    expected.appended_at_ms.max(before.unwrap_or(i64::MIN));
+                expected.appended_at_ms = expected.appended_at_ms.max(before.unwrap_or(i64::MIN));
                 if next.entries.is_empty() && next.start.is_some() {
                     // The log time of a purged entry is not part of the model.
                     let index = expected.index;
@@ -345,7 +370,10 @@ impl World {
         if span == 0 {
             if let Some(applied) = group.applied.filter(|_| !self.is_poisoned()) {
                 let refused = log.truncate_from(applied.index);
-                assert!(matches!(refused, Err(AppendError::Applied { .. })), "{refused:?}");
+                assert!(
+                    matches!(refused, Err(AppendError::Applied { .. })),
+                    "{refused:?}"
+                );
             }
             return;
         }
@@ -431,7 +459,11 @@ impl World {
             index: LogIndex(applied + self.below(20)),
         };
         let records = i64::try_from(self.below(50)).unwrap();
-        let records = if self.groups[&id].kind == GroupKind::Data { records } else { 0 };
+        let records = if self.groups[&id].kind == GroupKind::Data {
+            records
+        } else {
+            0
+        };
         let next_offset = log.high_watermark() + records;
         let next = LogFacts {
             start: Some(start),
@@ -469,7 +501,10 @@ async fn read_log(log: &GroupLog, context: &str) -> LogFacts {
     while next < end {
         let run = log.read_entries(next..end, 700).await;
         let run = run.unwrap_or_else(|error| panic!("{context}: {error}"));
-        assert_eq!(run[0].index, next, "{context}: a read starts where it was asked to");
+        assert_eq!(
+            run[0].index, next,
+            "{context}: a read starts where it was asked to"
+        );
         for entry in run {
             assert_eq!(entry.index, next, "{context}: a read is contiguous");
             assert_eq!(log.log_id_at(next), Some(entry.log_id()), "{context}");
@@ -478,10 +513,15 @@ async fn read_log(log: &GroupLog, context: &str) -> LogFacts {
         }
     }
     let next_offset = log.next_offset();
-    let mut offset = entries.first().map_or(next_offset, |first| first.base_offset);
+    let mut offset = entries
+        .first()
+        .map_or(next_offset, |first| first.base_offset);
     let start_offset = offset;
     for entry in &entries {
-        assert!(entry.verify_offsets(offset).is_ok(), "{context}: offsets are dense");
+        assert!(
+            entry.verify_offsets(offset).is_ok(),
+            "{context}: offsets are dense"
+        );
         offset = entry.next_offset();
     }
     assert_eq!(offset, next_offset, "{context}");
@@ -496,15 +536,21 @@ async fn read_log(log: &GroupLog, context: &str) -> LogFacts {
 async fn check_records(log: &GroupLog, group: &ModelGroup, context: &str) {
     let (first, high) = (log.first_offset(), log.high_watermark());
     let applied = group.applied;
-    let batches = group.now().entries.iter().filter(|entry| Some(entry.log_id()) <= applied);
-    let expected: Vec<StampedBatch> =
-        batches.flat_map(|entry| entry.batches().to_vec()).collect();
+    let batches = group
+        .now()
+        .entries
+        .iter()
+        .filter(|entry| Some(entry.log_id()) <= applied);
+    let expected: Vec<StampedBatch> = batches.flat_map(|entry| entry.batches().to_vec()).collect();
     let mut fetched: Vec<StampedBatch> = Vec::new();
     let mut next = first;
     while next < high {
         let batches = log.fetch(next, 400, high).await;
         let batches = batches.unwrap_or_else(|error| panic!("{context}: fetch {next}: {error}"));
-        assert!(!batches.is_empty(), "{context}: nothing at {next} below {high}");
+        assert!(
+            !batches.is_empty(),
+            "{context}: nothing at {next} below {high}"
+        );
         for batch in batches {
             assert_eq!(batch.base_offset(), next, "{context}");
             next = batch.next_offset();
@@ -512,7 +558,9 @@ async fn check_records(log: &GroupLog, group: &ModelGroup, context: &str) {
         }
     }
     // Entries before the log start may still be here physically.
-    let kept = fetched.iter().filter(|batch| batch.base_offset() >= group.now().start_offset);
+    let kept = fetched
+        .iter()
+        .filter(|batch| batch.base_offset() >= group.now().start_offset);
     assert_eq!(kept.cloned().collect::<Vec<_>>(), expected, "{context}");
     if let Some(last) = expected.last() {
         let wanted_ms = last.header().max_timestamp_ms;
@@ -528,9 +576,14 @@ fn check_states(log: &GroupLog, group: &ModelGroup, context: &str) {
         assert!(Some(id) <= group.applied, "{context}");
     }
     if group.now().start.is_some() {
-        let (id, state) = log.state_at_log_start().unwrap_or_else(|| panic!("{context}"));
+        let (id, state) = log
+            .state_at_log_start()
+            .unwrap_or_else(|| panic!("{context}"));
         assert_eq!(state, state_after(id), "{context}");
         assert!(Some(id) >= group.now().start, "{context}");
-        assert!(log.latest_state().is_some(), "{context}: a purged log has a state");
+        assert!(
+            log.latest_state().is_some(),
+            "{context}: a purged log has a state"
+        );
     }
 }
