@@ -44,7 +44,7 @@ impl RaftConfig {
             node_id,
             beat_interval: Duration::from_millis(100),
             suspect_after: Duration::from_millis(400),
-            fence_after: Duration::from_millis(400),
+            fence_after: Duration::from_millis(500),
             claim_grace: Duration::from_millis(300),
             election_retry: Duration::from_millis(300),
             idle_heartbeat: Duration::from_secs(6 * 3600),

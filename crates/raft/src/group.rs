@@ -19,15 +19,20 @@ use openraft::errors::{ChangeMembershipError, ClientWriteError, LinearizableRead
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::binding::responder::{Outcome, ProposalResponder};
-use crate::binding::types::{Command, CommandBody, Home, Types, from_raft};
+use crate::binding::types::{Command, CommandBody, Home, RaftVote, Types, from_raft, to_raft};
 use crate::node::core::NodeCore;
 use crate::replica::{Replica, members};
-use crate::{Applied, ChangeError, Proposal, ProposeError, ReadIndexError, Role, RoleState, Voter};
+use crate::{
+    Applied, ChangeError, LocallyDurable, Proposal, ProposeError, Proposed, ReadIndexError, Role,
+    RoleState, Voter,
+};
 
 /// Time for a majority to confirm a leader.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for a follower to take over.
-const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for a follower to take over before it is asked again.
+const TRANSFER_RETRY: Duration = Duration::from_millis(100);
+/// Times that a follower is asked.
+const TRANSFER_TRIES: u32 = 10;
 /// Time for a change of members to be committed.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,6 +55,13 @@ pub struct Member {
 }
 
 type Write = BoxFuture<'static, Result<(), ProposeError>>;
+
+/// A proposal with a place in openraft's queue.
+struct Queued {
+    /// Left over if the queue is full; the place is taken all the same.
+    write: Option<Write>,
+    answered: oneshot::Receiver<Outcome>,
+}
 
 impl RaftGroup {
     pub(crate) fn new(core: Arc<NodeCore>, replica: Arc<Replica>) -> Self {
@@ -95,28 +107,36 @@ impl RaftGroup {
         epoch: LeaderEpoch,
         proposal: Proposal,
     ) -> impl Future<Output = Result<Applied, ProposeError>> + Send + 'static {
-        let queued = self.queue(epoch, proposal);
+        let queued = self.queue(epoch, proposal, None);
         let replica = self.replica.clone();
-        async move {
-            let (write, answer) = queued?;
-            if let Some(write) = write {
-                write.await?;
-            }
-            match answer.await {
-                Ok(Outcome::Applied(applied)) => Ok(applied),
-                Ok(Outcome::NotLeader { leader }) => Err(not_leader(&replica, leader)),
-                Ok(Outcome::Unknown) | Err(_) => Err(ProposeError::Unknown),
-            }
-        }
+        async move { committed(&replica, queued?).await }
     }
 
-    /// Checks a proposal and queues it. The future is left over if openraft's queue is full; its
-    /// place in it is taken all the same.
+    /// The same for a proposer that also wants to know when this node alone has it durable.
+    ///
+    /// # Errors
+    /// A certain refusal: nothing was queued.
+    pub fn propose_observed(
+        &self,
+        epoch: LeaderEpoch,
+        proposal: Proposal,
+    ) -> Result<Proposed, ProposeError> {
+        let (observer, local) = oneshot::channel();
+        let queued = self.queue(epoch, proposal, Some(observer))?;
+        let replica = self.replica.clone();
+        Ok(Proposed {
+            local,
+            committed: async move { committed(&replica, queued).await }.boxed(),
+        })
+    }
+
+    /// Checks a proposal and queues it.
     fn queue(
         &self,
         epoch: LeaderEpoch,
         proposal: Proposal,
-    ) -> Result<(Option<Write>, oneshot::Receiver<Outcome>), ProposeError> {
+        local: Option<oneshot::Sender<LocallyDurable>>,
+    ) -> Result<Queued, ProposeError> {
         let role = self.role();
         if role.serving_epoch() != Some(epoch) {
             return Err(match role.state {
@@ -141,6 +161,7 @@ impl RaftGroup {
                 self.core.config.node_proposal_bytes,
             )?,
         ];
+        self.core.note_waiting(&self.replica);
         let (answer, answered) = oneshot::channel();
         let responder = ProposalResponder::new(answer, share);
         let command = Command {
@@ -149,6 +170,7 @@ impl RaftGroup {
                 Proposal::Data(batches) => CommandBody::Data(batches),
                 Proposal::Control(command) => CommandBody::Control(command),
             },
+            local,
         };
         let raft = self.replica.raft.clone();
         let write = async move {
@@ -160,8 +182,14 @@ impl RaftGroup {
         };
         let mut write: Write = write.boxed();
         match tokio::task::unconstrained(&mut write).now_or_never() {
-            Some(written) => written.map(|()| (None, answered)),
-            None => Ok((Some(write), answered)),
+            Some(written) => written.map(|()| Queued {
+                write: None,
+                answered,
+            }),
+            None => Ok(Queued {
+                write: Some(write),
+                answered,
+            }),
         }
     }
 
@@ -216,7 +244,8 @@ impl RaftGroup {
     /// Hands leadership to the replica on `node` and waits until it leads.
     ///
     /// # Errors
-    /// See [`ChangeError`]; after `Timeout` this replica stands again itself.
+    /// See [`ChangeError`]; after `Timeout` this replica leads no more and any voter may be
+    /// elected.
     pub async fn transfer_to(&self, node: NodeId) -> Result<(), ChangeError> {
         let voter = self
             .voters()
@@ -228,35 +257,42 @@ impl RaftGroup {
         if !matches!(before.state, RoleState::Leader { .. }) {
             return Err(self.no_leader());
         }
-        let asked = self
-            .replica
-            .raft
-            .trigger()
-            .transfer_leader(voter.replica_id.0)
-            .await;
-        asked.map_err(|_| ChangeError::ShuttingDown)?;
-        let taken = role.wait_for(|role| {
-            role.epoch > before.epoch
-                && role
-                    .leader
-                    .is_some_and(|leader| leader != self.core.config.node_id)
-        });
-        // The reading must not live on over the next await.
-        let taken = tokio::time::timeout(TRANSFER_TIMEOUT, taken)
-            .await
-            .map(|taken| taken.map(|_| ()));
-        match taken {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(ChangeError::ShuttingDown),
-            Err(_) => {
-                // Openraft refuses writes while it transfers and never gives up: a new term ends it.
-                if self.role().epoch == before.epoch {
-                    let stood = self.replica.raft.trigger().elect(false).await;
-                    stood.map_err(|_| ChangeError::ShuttingDown)?;
-                }
-                Err(ChangeError::Timeout(TRANSFER_TIMEOUT))
+        if node == self.core.config.node_id {
+            return Ok(());
+        }
+        for _ in 0..TRANSFER_TRIES {
+            // Openraft asks the follower once, and a follower whose log lags does not stand.
+            let asked = self.replica.raft.trigger();
+            let asked = asked.transfer_leader(voter.replica_id.0).await;
+            asked.map_err(|_| ChangeError::ShuttingDown)?;
+            let taken = role.wait_for(|role| role.epoch > before.epoch && role.leader.is_some());
+            match tokio::time::timeout(TRANSFER_RETRY, taken).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(_)) => return Err(ChangeError::ShuttingDown),
+                Err(_) => {}
             }
         }
+        self.step_down(voter.replica_id).await?;
+        Err(ChangeError::Timeout(TRANSFER_RETRY * TRANSFER_TRIES))
+    }
+
+    /// Ends this replica's leadership. Openraft refuses writes from the first attempt to transfer
+    /// on and never gives up on it, nor does a leader stand again; but like any replica it
+    /// follows a higher vote. Voting for the follower is harmless: it may still ask for it.
+    async fn step_down(&self, follower: ReplicaId) -> Result<(), ChangeError> {
+        let (vote, last) = {
+            let metrics = self.replica.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.vote, self.replica.log.last_log_id().map(to_raft))
+        };
+        if vote.leader_id.voted_for != self.replica.spec.replica_id.0 {
+            return Ok(());
+        }
+        let next = RaftVote::new(vote.leader_id.term + 1, follower.0);
+        let mut request = openraft::raft::VoteRequest::new(next, last);
+        request.leadership_transfer = true;
+        let voted = self.replica.raft.vote(request).await;
+        voted.map(|_| ()).map_err(|_| ChangeError::ShuttingDown)
     }
 
     /// Hands leadership to any live voter, the one that has most first.
@@ -396,6 +432,18 @@ impl RaftGroup {
         // The state at the new start is the snapshot; openraft purges the log up to it.
         let asked = self.replica.raft.trigger().snapshot().await;
         asked.map(|()| true).map_err(|_| ChangeError::ShuttingDown)
+    }
+}
+
+/// Waits for the outcome of a queued proposal.
+async fn committed(replica: &Replica, queued: Queued) -> Result<Applied, ProposeError> {
+    if let Some(write) = queued.write {
+        write.await?;
+    }
+    match queued.answered.await {
+        Ok(Outcome::Applied(applied)) => Ok(applied),
+        Ok(Outcome::NotLeader { leader }) => Err(not_leader(replica, leader)),
+        Ok(Outcome::Unknown) | Err(_) => Err(ProposeError::Unknown),
     }
 }
 

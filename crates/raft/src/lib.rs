@@ -28,6 +28,6 @@ pub use group::{Member, RaftGroup};
 pub use group_spec::{GroupSpec, Voter};
 pub use liveness::NodeHealth;
 pub use node::{ClusterHandler, RaftMetrics, RaftNode};
-pub use proposal::{Applied, Proposal};
+pub use proposal::{Applied, LocallyDurable, Proposal, Proposed};
 pub use role::{Role, RoleState};
 pub use state_machine::{CorruptState, StateMachine};

@@ -10,13 +10,14 @@
 mod claims;
 mod detector;
 mod group_view;
+mod queue;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use floe_env::Rng;
-use floe_model::{Incarnation, LeaderEpoch, LogId, NodeId, RaftGroupId, ReplicaId};
-use floe_rpc::{Beat, BeatReply};
+use floe_model::{Incarnation, LeaderEpoch, LogId, NodeId, RaftGroupId};
+use floe_rpc::{Beat, BeatReply, LogEnd, Route};
 
 pub(crate) use claims::Told;
 use claims::{OwnClaims, PeerClaims};
@@ -56,8 +57,8 @@ pub(crate) struct Liveness {
 pub(crate) struct Effects {
     /// Health of a peer changed.
     pub(crate) health: bool,
-    /// Groups that this node leads and that became fenced or free again.
-    pub(crate) fences: Vec<(RaftGroupId, bool)>,
+    /// Groups that this node leads and whose fence went up or down.
+    pub(crate) fences: Vec<RaftGroupId>,
 }
 
 /// Something that is due.
@@ -69,6 +70,8 @@ pub(crate) enum Due {
     Stand(RaftGroupId),
     /// Send one heartbeat to the group's followers.
     Heartbeat(RaftGroupId),
+    /// Ask a majority whether this node still leads; then its fence may come down.
+    Confirm(RaftGroupId),
 }
 
 impl Liveness {
@@ -157,7 +160,16 @@ impl Liveness {
             None => return (BeatReply::Restart, Effects::default()),
         };
         // Claims first: a restart must find the new incarnation's claims, not the old one's.
-        let effects = self.heard(from, beat.incarnation, now);
+        let mut effects = self.heard(from, beat.incarnation, now);
+        for claim in &beat.claims {
+            if self
+                .groups
+                .get(&claim.group)
+                .is_some_and(|view| view.facts.leads)
+            {
+                self.check_fence(claim.group, now, &mut effects.fences);
+            }
+        }
         for group in withdrawn {
             if self
                 .groups
@@ -181,7 +193,7 @@ impl Liveness {
                     self.poke_groups_on(node, now);
                 }
                 HealthChange::Heard(_) => {}
-                HealthChange::Reach => self.update_fences(&mut effects.fences),
+                HealthChange::Reach => self.update_fences(now, &mut effects.fences),
             }
         }
         effects
@@ -247,6 +259,8 @@ impl Liveness {
                 queued: None,
                 poke: None,
                 fenced: false,
+                stuck: false,
+                fresh: true,
                 unchecked: check_by,
                 opened_with,
             },
@@ -286,9 +300,20 @@ impl Liveness {
         let moved = (before, view.facts.epoch) != (leader, facts.epoch);
         view.facts = facts;
         if moved {
-            view.since = now;
+            // What was true before this start needs no grace of its own, only time to be claimed.
+            let known_for = if view.fresh {
+                self.config
+                    .claim_grace
+                    .saturating_sub(self.config.beat_interval)
+            } else {
+                Duration::ZERO
+            };
+            view.since = now.saturating_sub(known_for);
+            view.fenced = false;
+            view.stuck = false;
             view.leader_incarnation = leader.and_then(|node| self.detector.incarnation(node));
         }
+        view.fresh = false;
         let leads = view.facts.leads;
         let next_poke = match (leads, view.poke) {
             (true, None) => {
@@ -307,29 +332,45 @@ impl Liveness {
                 self.by_leader.entry(leader).or_default().insert(group);
             }
         }
-        let fenced = self.update_fence(group);
+        self.forget_checks_by_strangers(group);
+        let fenced = self.update_fence(group, now);
         if !leads {
             self.doubt(group, now);
         }
         fenced
     }
 
-    /// Recomputes the fence of one group and what is claimed of it.
-    fn update_fence(&mut self, group: RaftGroupId) -> bool {
+    /// Whether this node may serve as leader of a group, as far as its peers say.
+    fn may_lead(&self, group: RaftGroupId, view: &GroupView) -> bool {
+        let (me, detector) = (self.me, &self.detector);
+        let is_live = |node: NodeId| node == me || detector.reaches(node);
+        let superseded = self.peer_claims.iter().any(|(&node, claims)| {
+            claims.epoch(group) > Some(view.facts.epoch) && !self.suspects(node)
+        });
+        view.facts.is_majority(is_live) && !view.stuck && !superseded
+    }
+
+    /// Recomputes the fence of one group and what is claimed of it. A fence that was up comes
+    /// down only after a round of the group's own majority, see [`confirmed`](Self::confirmed).
+    fn update_fence(&mut self, group: RaftGroupId, now: Duration) -> bool {
+        let Some(view) = self.groups.get(&group) else {
+            return false;
+        };
+        let (leads, may_lead) = (view.facts.leads, self.may_lead(group, view));
+        let epoch = view.facts.epoch;
         let Some(view) = self.groups.get_mut(&group) else {
             return false;
         };
-        let (me, detector) = (self.me, &self.detector);
-        let alive = view
-            .facts
-            .is_majority(|node| node == me || detector.reaches(node));
-        view.fenced = view.facts.leads && !alive;
-        let claim = (view.facts.leads && alive).then_some(view.facts.epoch);
+        if leads && may_lead && view.fenced {
+            move_queued(&mut self.queue, group, view, Some(now));
+        }
+        view.fenced = leads && (view.fenced || !may_lead);
+        let claim = (leads && !view.fenced).then_some(epoch);
         self.own.set(group, claim);
-        view.fenced
+        leads && claim.is_none()
     }
 
-    fn update_fences(&mut self, changed: &mut Vec<(RaftGroupId, bool)>) {
+    fn update_fences(&mut self, now: Duration, changed: &mut Vec<RaftGroupId>) {
         let mine: Vec<_> = self
             .by_leader
             .get(&self.me)
@@ -338,203 +379,50 @@ impl Liveness {
             .copied()
             .collect();
         for group in mine {
-            let before = self.groups.get(&group).is_some_and(|view| view.fenced);
-            let fenced = self.update_fence(group);
-            if before != fenced {
-                changed.push((group, fenced));
-            }
+            self.check_fence(group, now, changed);
         }
+    }
+
+    fn check_fence(&mut self, group: RaftGroupId, now: Duration, changed: &mut Vec<RaftGroupId>) {
+        let before = self.groups.get(&group).is_some_and(|view| view.fenced);
+        if before != self.update_fence(group, now) {
+            changed.push(group);
+        }
+    }
+
+    /// A majority of the group confirmed this node as leader in `epoch`: the fence may come down.
+    /// Returns whether it did.
+    pub(crate) fn confirmed(&mut self, group: RaftGroupId, epoch: LeaderEpoch) -> bool {
+        let Some(view) = self.groups.get(&group) else {
+            return false;
+        };
+        let current = view.facts.leads && view.facts.epoch == epoch && view.fenced;
+        if !current || !self.may_lead(group, view) {
+            return false;
+        }
+        if let Some(view) = self.groups.get_mut(&group) {
+            view.fenced = false;
+            move_queued(&mut self.queue, group, view, None);
+            self.own.set(group, Some(epoch));
+        }
+        true
+    }
+
+    /// The proposals of a group that this node leads get no answer, or get answers again.
+    pub(crate) fn set_stuck(&mut self, group: RaftGroupId, stuck: bool, now: Duration) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(view) = self.groups.get_mut(&group)
+            && view.facts.leads
+            && view.stuck != stuck
+        {
+            view.stuck = stuck;
+            self.check_fence(group, now, &mut effects.fences);
+        }
+        effects
     }
 
     pub(crate) fn leading(&self) -> usize {
         self.own.len()
-    }
-
-    // -- leaderless groups
-
-    /// Whether this node holds the group to be without a leader.
-    pub(crate) fn is_leaderless(&self, group: RaftGroupId, now: Duration) -> bool {
-        let Some(view) = self.groups.get(&group) else {
-            return false;
-        };
-        self.leadership_doubt(group, view, now) == Doubt::Leaderless
-    }
-
-    /// Whether a candidate on `node` may pass the leases of this replica.
-    pub(crate) fn lets_pass(&self, group: RaftGroupId, node: NodeId, now: Duration) -> bool {
-        let leader = self.groups.get(&group).and_then(|view| view.facts.leader);
-        // A leader that stands again deposes nobody but itself.
-        leader == Some(node) || self.is_leaderless(group, now)
-    }
-
-    fn leadership_doubt(&self, group: RaftGroupId, view: &GroupView, now: Duration) -> Doubt {
-        let epoch = view.facts.epoch;
-        if self.claimed_by_a_live_peer(group, epoch) {
-            return Doubt::None;
-        }
-        match view.facts.leader {
-            None => Doubt::Leaderless,
-            Some(node) if node == self.me => {
-                if view.fenced || !view.facts.leads {
-                    Doubt::Leaderless
-                } else {
-                    Doubt::None
-                }
-            }
-            Some(node) => {
-                let restarted = view.leader_incarnation.is_some()
-                    && self.detector.incarnation(node) != view.leader_incarnation;
-                let had_time = now.saturating_sub(view.since) >= self.config.claim_grace;
-                if self.suspects(node) || restarted || had_time {
-                    Doubt::Leaderless
-                } else {
-                    Doubt::Until(view.since + self.config.claim_grace)
-                }
-            }
-        }
-    }
-
-    /// Among claims the highest epoch wins; one below what is known here is void.
-    fn claimed_by_a_live_peer(&self, group: RaftGroupId, epoch: LeaderEpoch) -> bool {
-        self.peer_claims.iter().any(|(&node, claims)| {
-            claims.epoch(group).is_some_and(|claimed| claimed >= epoch) && !self.suspects(node)
-        })
-    }
-
-    /// Puts a group whose leadership is in doubt into the queue, at this node's turn.
-    fn doubt(&mut self, group: RaftGroupId, now: Duration) {
-        let Some(view) = self.groups.get(&group) else {
-            return;
-        };
-        let at = match self.leadership_doubt(group, view, now) {
-            Doubt::None => return,
-            Doubt::Until(at) => at,
-            Doubt::Leaderless if view.facts.founders.is_empty() => {
-                now + self.rng.jitter(self.turn(group, view), SPREAD)
-            }
-            Doubt::Leaderless => now,
-        };
-        if let Some(view) = self.groups.get_mut(&group) {
-            let at = view.queued.map_or(at, |queued| queued.min(at));
-            move_queued(&mut self.queue, group, view, Some(at));
-        }
-    }
-
-    /// How long better placed candidates come first.
-    fn turn(&self, group: RaftGroupId, view: &GroupView) -> Duration {
-        let order = view.facts.order(group);
-        let live = order.iter().filter(|voter| !self.suspects(voter.node_id));
-        let rank = live
-            .take_while(|voter| voter.node_id != self.me)
-            .filter(|voter| Some(voter.node_id) != view.facts.leader)
-            .count();
-        STAGGER * u32::try_from(rank).unwrap_or(u32::MAX)
-    }
-
-    /// Up to `max` things that are due. Groups still in doubt stay queued for a retry.
-    pub(crate) fn due(&mut self, now: Duration, max: usize) -> Vec<Due> {
-        let mut due = Vec::new();
-        while due.len() < max
-            && let Some(&(at, group)) = self.queue.first()
-            && at <= now
-        {
-            self.queue.pop_first();
-            if let Some(what) = self.look(group, now) {
-                due.push(what);
-            }
-        }
-        while due.len() < max
-            && let Some(&(at, group)) = self.pokes.first()
-            && at <= now
-        {
-            self.pokes.pop_first();
-            if let Some(view) = self.groups.get_mut(&group) {
-                let half = self.config.idle_heartbeat / 2;
-                view.poke = None;
-                move_poke(
-                    &mut self.pokes,
-                    group,
-                    view,
-                    Some(now + self.rng.jitter(half, half)),
-                );
-                due.push(Due::Heartbeat(group));
-            }
-        }
-        due
-    }
-
-    /// Looks at a group taken from the queue.
-    fn look(&mut self, group: RaftGroupId, now: Duration) -> Option<Due> {
-        let view = self.groups.get_mut(&group)?;
-        view.queued = None;
-        let view = self.groups.get(&group)?;
-        let retry = now
-            + self
-                .rng
-                .jitter(self.config.election_retry, self.config.election_retry);
-        let (again, due) = match self.leadership_doubt(group, view, now) {
-            Doubt::None => return None,
-            Doubt::Until(at) => (at, None),
-            Doubt::Leaderless if !view.facts.founders.is_empty() => {
-                let found = self.first_founder(view);
-                (
-                    retry,
-                    found.then(|| Due::Found(group, view.facts.founders.clone())),
-                )
-            }
-            Doubt::Leaderless if view.facts.may_stand => {
-                (retry, self.may_vote(group).then_some(Due::Stand(group)))
-            }
-            // A new fact of the group (it became a voter) puts it back.
-            Doubt::Leaderless => return None,
-        };
-        if let Some(view) = self.groups.get_mut(&group) {
-            move_queued(&mut self.queue, group, view, Some(again));
-        }
-        due
-    }
-
-    /// The first founder initialises; the next one only when those before it are dead.
-    fn first_founder(&self, view: &GroupView) -> bool {
-        let before = view.facts.founders.iter();
-        before
-            .take_while(|founder| founder.replica_id != view.facts.replica_id)
-            .all(|founder| self.suspects(founder.node_id))
-    }
-
-    /// A candidate learned that another voter's log is longer: that one stands first.
-    pub(crate) fn yield_turn(&mut self, group: RaftGroupId, now: Duration) {
-        if let Some(view) = self.groups.get_mut(&group) {
-            let at = now + self.rng.jitter(2 * self.config.election_retry, STAGGER);
-            move_queued(&mut self.queue, group, view, Some(at));
-        }
-    }
-
-    /// A better candidate asked for by a peer with a shorter log.
-    pub(crate) fn stand_soon(&mut self, group: RaftGroupId, now: Duration) {
-        if let Some(view) = self.groups.get_mut(&group) {
-            move_queued(&mut self.queue, group, view, Some(now));
-        }
-    }
-
-    pub(crate) fn next_due(&self) -> Option<Duration> {
-        let first = |queue: &BTreeSet<(Duration, RaftGroupId)>| queue.first().map(|(at, _)| *at);
-        match (first(&self.queue), first(&self.pokes)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    pub(crate) fn facts(&self, group: RaftGroupId) -> Option<&GroupFacts> {
-        self.groups.get(&group).map(|view| &view.facts)
-    }
-
-    /// Whether the voters on `agreeing` nodes, with this one, are a majority of the group.
-    pub(crate) fn is_majority(&self, group: RaftGroupId, agreeing: &BTreeSet<NodeId>) -> bool {
-        let facts = self.facts(group);
-        facts.is_some_and(|facts| {
-            facts.is_majority(|node| node == self.me || agreeing.contains(&node))
-        })
     }
 
     // -- restarted replicas
@@ -546,19 +434,35 @@ impl Liveness {
             .is_some_and(|view| view.unchecked.iter().all(|node| self.suspects(*node)))
     }
 
-    /// Groups that `node` must check, at most `max`, with their replicas and ends.
-    pub(crate) fn to_check(
-        &self,
-        node: NodeId,
-        max: usize,
-    ) -> Vec<(RaftGroupId, ReplicaId, Option<LogId>)> {
+    /// The log ends that `node` must check, at most `max`.
+    pub(crate) fn to_check(&self, node: NodeId, max: usize) -> Vec<LogEnd> {
         let groups = self.unchecked.get(&node).into_iter().flatten().take(max);
         groups
-            .filter_map(|group| {
-                let view = self.groups.get(group)?;
-                Some((*group, view.facts.replica_id, view.opened_with))
+            .filter_map(|&group| {
+                let GroupView {
+                    facts, opened_with, ..
+                } = self.groups.get(&group)?;
+                let there = facts.members.iter().find(|member| member.node_id == node)?;
+                let route = Route {
+                    group,
+                    from: facts.replica_id,
+                    to: there.replica_id,
+                    to_node_uuid: there.node_uuid,
+                };
+                Some(LogEnd {
+                    route,
+                    term: facts.epoch.term(),
+                    last_log_id: *opened_with,
+                })
             })
             .collect()
+    }
+
+    /// Whether leaders on `node` have still to check the end of this replica's log: until then
+    /// they must not add to it, or the check would find more than there was.
+    pub(crate) fn is_unchecked(&self, group: RaftGroupId, node: NodeId) -> bool {
+        let groups = self.unchecked.get(&node);
+        groups.is_some_and(|groups| groups.contains(&group))
     }
 
     pub(crate) fn checked(&mut self, node: NodeId, groups: impl Iterator<Item = RaftGroupId>) {
@@ -570,6 +474,25 @@ impl Liveness {
         }
     }
 
+    /// A node that is no member any more has nothing to check.
+    fn forget_checks_by_strangers(&mut self, group: RaftGroupId) {
+        let Some(view) = self.groups.get(&group) else {
+            return;
+        };
+        if view.unchecked.is_empty() || view.facts.members.is_empty() {
+            return;
+        }
+        let is_member = |node: NodeId| view.facts.members.iter().any(|m| m.node_id == node);
+        let strangers = view
+            .unchecked
+            .iter()
+            .copied()
+            .filter(|node| !is_member(*node));
+        for node in strangers.collect::<Vec<_>>() {
+            self.checked(node, std::iter::once(group));
+        }
+    }
+
     fn remove_unchecked(&mut self, node: NodeId, group: RaftGroupId) {
         if let Some(groups) = self.unchecked.get_mut(&node) {
             groups.remove(&group);
@@ -578,16 +501,6 @@ impl Liveness {
             }
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doubt {
-    /// A live leader.
-    None,
-    /// The leader has until then to claim the group.
-    Until(Duration),
-    /// No leader.
-    Leaderless,
 }
 
 fn move_queued(

@@ -4,6 +4,7 @@ mod beats;
 pub(crate) mod core;
 mod elections;
 mod opening;
+mod progress;
 mod service;
 pub(crate) mod snapshot_inbox;
 
@@ -81,6 +82,7 @@ impl RaftNode {
         core.spawn(accept_peers(core.clone(), listener));
         core.spawn(beats::watch_time(core.clone()));
         core.spawn(elections::elect_leaders(core.clone()));
+        core.spawn(progress::watch_progress(core.clone()));
         Ok(Self { core })
     }
 

@@ -3,6 +3,10 @@
 use bytes::Bytes;
 use floe_model::{LogId, Offset};
 use floe_record::{ENTRY_HEADER_BYTES, StampedBatch};
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::ProposeError;
 
 /// A new entry, without place and stamps.
 #[derive(Clone, Debug)]
@@ -23,6 +27,25 @@ impl Proposal {
                 Self::Control(command) => command.len(),
             }
     }
+}
+
+/// An entry on the proposing leader's own disk. Another leader may still replace it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocallyDurable {
+    /// Its place in the log.
+    pub log_id: LogId,
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// Offsets it takes.
+    pub offset_count: u64,
+}
+
+/// A proposal on its way, with both of its answers.
+pub struct Proposed {
+    /// Answered when this node's journal has it durable; dropped when it never will.
+    pub local: oneshot::Receiver<LocallyDurable>,
+    /// Answered when it is committed and applied here. Must be awaited or dropped last.
+    pub committed: BoxFuture<'static, Result<Applied, ProposeError>>,
 }
 
 /// A committed and applied entry.

@@ -26,6 +26,10 @@ use crate::{GroupSpec, Role, RoleState, Voter};
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     applied_term: AtomicU64,
+    /// Grows with every applied entry.
+    applied_count: AtomicU64,
+    /// Proposals of the group are watched for an answer.
+    pub(crate) watched: AtomicBool,
     damaged: AtomicBool,
     stopped: AtomicBool,
     pub(crate) wake: Notify,
@@ -33,6 +37,7 @@ pub(crate) struct Signals {
 
 impl ApplyWatch for Signals {
     fn applied(&self, id: LogId) {
+        self.applied_count.fetch_add(1, Ordering::Relaxed);
         if self.applied_term.swap(id.term.0, Ordering::AcqRel) != id.term.0 {
             self.wake.notify_one();
         }
@@ -43,6 +48,10 @@ impl Signals {
     pub(crate) fn mark_damaged(&self) {
         self.damaged.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    pub(crate) fn applied_count(&self) -> u64 {
+        self.applied_count.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_damaged(&self) -> bool {

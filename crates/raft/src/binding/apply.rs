@@ -9,9 +9,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use floe_journal::{GroupKind, GroupLog, StoreError};
+use floe_journal::{Durable, GroupKind, GroupLog, StoreError};
 use floe_model::{LogId, LogIndex, Offset};
 use floe_record::{Entry, EntryBody};
 use futures::{Stream, StreamExt as _};
@@ -19,7 +20,6 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use super::layout::{self, GroupState};
 use super::types::{
@@ -29,6 +29,9 @@ use crate::{Applied, CorruptState, StateMachine};
 
 /// Bytes of entries read at once when the state is replayed.
 const REPLAY_BYTES: usize = 4 << 20;
+
+/// A state that found no room is saved again after this.
+const FULL_RETRY: Duration = Duration::from_millis(500);
 
 /// Told of every applied entry; decides when a new leader is ready.
 pub(crate) trait ApplyWatch: Send + Sync + 'static {
@@ -92,6 +95,11 @@ impl Applier {
         let durable = self.log.durable_log_id().or_else(|| self.log.log_start());
         let floor = self.log.applied_floor().min(durable);
         let end = floor.map_or(0, |id| id.index.0 + 1);
+        Ok(self.apply_log(end).await?)
+    }
+
+    /// Applies the entries of the log from the applied position to `end`.
+    async fn apply_log(&mut self, end: u64) -> io::Result<()> {
         let mut next = self.applied.map_or(0, |id| id.index.0 + 1);
         while next < end {
             let range = LogIndex(next)..LogIndex(end);
@@ -137,36 +145,6 @@ impl Applier {
             let machine = self.machine.get_mut().as_mut();
             state_bytes(&self.membership, self.next_offset, machine)
         }
-    }
-
-    /// Keeps what the log holds above a snapshot that agrees with it: openraft goes on counting
-    /// on those entries, but the journal drops the whole log when a snapshot is installed.
-    async fn suffix_above(&self, snapshot: LogId) -> io::Result<Vec<Entry>> {
-        let last = self.log.last_log_id();
-        let keeps = self.log.log_id_at(snapshot.index) == Some(snapshot);
-        let (Some(last), true) = (last, keeps) else {
-            return Ok(Vec::new());
-        };
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut next = snapshot.index.next();
-        while next <= last.index {
-            let range = next..last.index.next();
-            let run = self.log.read_entries(range, REPLAY_BYTES).await;
-            entries.extend(run.map_err(invalid_data)?);
-            next = entries.last().map_or(next, |entry| entry.index.next());
-        }
-        Ok(entries)
-    }
-
-    async fn append_again(&self, entries: Vec<Entry>) -> io::Result<()> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let (done, appended) = oneshot::channel();
-        let done = Box::new(move |result| drop(done.send(result)));
-        self.log.append(entries, done).map_err(io::Error::other)?;
-        let appended = appended.await.map_err(io::Error::other)?;
-        appended.map(|_| ()).map_err(io::Error::other)
     }
 }
 
@@ -235,17 +213,18 @@ impl RaftStateMachine<Types> for Applier {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         };
         let state = layout::decode_state(&snapshot).map_err(invalid_data)?;
+        if self.log.log_id_at(id.index) == Some(id) {
+            // The log agrees with the snapshot up to it: applying the rest of it gives the same
+            // state and keeps what this replica acknowledged above it.
+            return self.apply_log(id.index.0 + 1).await;
+        }
         // A log that starts there already holds this very state.
         if self.log.log_start() != Some(id) {
-            let suffix = self.suffix_above(id).await?;
             let reset = self.log.reset(id, state.next_offset, snapshot).await;
             reset.map_err(io::Error::other)?;
-            self.append_again(suffix).await?;
         }
-        self.machine
-            .get_mut()
-            .restore(Some(&state.machine))
-            .map_err(invalid_data)?;
+        let restored = self.machine.get_mut().restore(Some(&state.machine));
+        restored.map_err(invalid_data)?;
         self.applied = Some(id);
         self.membership = state.membership;
         self.next_offset = state.next_offset;
@@ -286,7 +265,7 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, Bytes>> {
         let none = || io::Error::new(io::ErrorKind::NotFound, "no state is saved");
         let (id, bytes) = match self.state.take() {
-            Some((id, bytes)) => match self.log.save_state(id, bytes.clone()).await {
+            Some((id, bytes)) => match self.save(id, &bytes).await {
                 Ok(_) => (id, bytes),
                 // A newer state stands already; it is as good.
                 Err(StoreError::StateBehind { .. }) => self.log.latest_state().ok_or_else(none)?,
@@ -295,5 +274,17 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
             None => self.log.state_at_log_start().ok_or_else(none)?,
         };
         snapshot_of(id, bytes)
+    }
+}
+
+impl SnapshotBuilder {
+    /// Saves a state, however long the disk stays full: an error would end the group.
+    async fn save(&self, id: LogId, bytes: &Bytes) -> Result<Durable, StoreError> {
+        loop {
+            match self.log.save_state(id, bytes.clone()).await {
+                Err(StoreError::Full) => tokio::time::sleep(FULL_RETRY).await,
+                saved => return saved,
+            }
+        }
     }
 }

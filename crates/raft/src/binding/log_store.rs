@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_journal::{AppendError, GroupLog, StoreError};
-use floe_model::LogIndex;
+use floe_model::{LogIndex, Offset};
 use floe_record::Entry;
 use futures::Stream;
 use futures::stream;
@@ -23,12 +23,12 @@ use tokio::sync::oneshot;
 use super::layout;
 use super::types::{LogEntry, RaftLogId, RaftVote, Types, from_raft, invalid_data, to_raft};
 
+use crate::LocallyDurable;
+
 /// Bytes of entries that one read brings into memory.
 const READ_BYTES_MAX: usize = 4 << 20;
-/// An append refused for lack of room is tried again after this.
+/// An append refused for lack of room is tried again after this. An error would end the group.
 const FULL_RETRY: Duration = Duration::from_millis(10);
-/// Tries before a group without room stops.
-const FULL_RETRIES: u32 = 1000;
 
 /// The log of one replica.
 #[derive(Clone)]
@@ -66,15 +66,15 @@ impl LogStore {
             .collect()
     }
 
-    async fn append_all(&self, entries: Vec<Entry>, callback: IOFlushed<Types>) -> io::Result<()> {
+    async fn append_all(&self, entries: Vec<Entry>, waiting: Waiting) -> io::Result<()> {
         // Shared between tries; the journal calls it once, for the try it accepts.
-        let callback = Arc::new(Mutex::new(Some(callback)));
-        for _ in 0..FULL_RETRIES {
-            let callback = callback.clone();
+        let waiting = Arc::new(Mutex::new(Some(waiting)));
+        loop {
+            let waiting = waiting.clone();
             let done = Box::new(move |result: Result<_, StoreError>| {
-                let callback = callback.lock().take();
-                if let Some(callback) = callback {
-                    callback.io_completed(result.map(|_| ()).map_err(io::Error::other));
+                let waiting = waiting.lock().take();
+                if let Some(waiting) = waiting {
+                    waiting.complete(result.map(|_| ()));
                 }
             });
             match self.log.append(entries.clone(), done) {
@@ -82,10 +82,25 @@ impl LogStore {
                 result => return result.map_err(io::Error::other),
             }
         }
-        Err(io::Error::new(
-            io::ErrorKind::StorageFull,
-            AppendError::Full,
-        ))
+    }
+}
+
+/// Who waits for an append to be durable.
+struct Waiting {
+    callback: IOFlushed<Types>,
+    /// Proposers of its entries that asked to be told.
+    local: Vec<(oneshot::Sender<LocallyDurable>, LocallyDurable)>,
+}
+
+impl Waiting {
+    fn complete(self, result: Result<(), StoreError>) {
+        if result.is_ok() {
+            for (waiting, durable) in self.local {
+                // A proposer that gave up needs no answer.
+                drop(waiting.send(durable));
+            }
+        }
+        self.callback.io_completed(result.map_err(io::Error::other));
     }
 }
 
@@ -226,12 +241,27 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<_> = entries.into_iter().map(LogEntry::into_entry).collect();
+        let mut next_offset = self.log.next_offset();
+        let mut local = Vec::new();
+        let entries = entries.into_iter().map(|mut entry| {
+            let waiting = entry.take_local();
+            let entry = entry.into_entry();
+            let durable = LocallyDurable {
+                log_id: entry.log_id(),
+                base_offset: next_offset,
+                offset_count: entry.offset_count(),
+            };
+            next_offset = Offset(next_offset.0.saturating_add_unsigned(durable.offset_count));
+            local.extend(waiting.map(|waiting| (waiting, durable)));
+            entry
+        });
+        let entries: Vec<_> = entries.collect();
+        let waiting = Waiting { callback, local };
         if entries.is_empty() {
-            callback.io_completed(Ok(()));
+            waiting.complete(Ok(()));
             return Ok(());
         }
-        self.append_all(entries, callback).await
+        self.append_all(entries, waiting).await
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<RaftLogId>) -> io::Result<()> {
@@ -248,7 +278,12 @@ impl RaftLogStorage<Types> for LogStore {
         if self.log.log_start().is_some_and(|start| start >= upto) {
             return Ok(());
         }
-        self.log.purge(upto).map_err(|error| {
+        let purged = self.log.purge(upto);
+        if purged.is_err() && self.log.log_id_at(upto.index) == Some(upto) {
+            // No state covers entries that are all here: keeping them is harmless.
+            return Ok(());
+        }
+        purged.map_err(|error| {
             let group = self.log.id();
             tracing::error!(%group, ?upto, %error, "purge refused: it would lose entries");
             io::Error::other(error)

@@ -12,10 +12,11 @@ use floe_record::{Entry, EntryBody, StampedBatch};
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
 use openraft::type_config::alias::{CommittedLeaderIdOf, LogIdOf, StoredMembershipOf, VoteOf};
+use tokio::sync::oneshot;
 
 use super::layout;
 use super::responder::ProposalResponder;
-use crate::Applied;
+use crate::{Applied, LocallyDurable};
 
 /// Where openraft runs.
 #[cfg(not(sim))]
@@ -64,10 +65,12 @@ pub(crate) struct Home {
 }
 
 /// What a proposer appends.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) appended_at_ms: i64,
     pub(crate) body: CommandBody,
+    /// Told once this node's journal has it durable. Only on the proposing leader's way there.
+    pub(crate) local: Option<oneshot::Sender<LocallyDurable>>,
 }
 
 #[derive(Clone, Debug)]
@@ -138,6 +141,14 @@ impl RaftEntry for LogEntry {
 }
 
 impl LogEntry {
+    /// Takes the one who waits for this entry to be on this node's disk.
+    pub(crate) fn take_local(&mut self) -> Option<oneshot::Sender<LocallyDurable>> {
+        match &mut self.payload {
+            EntryPayload::Normal(command) => command.local.take(),
+            EntryPayload::Blank | EntryPayload::Membership(_) => None,
+        }
+    }
+
     /// The entry as the journal and the wire have it.
     pub(crate) fn into_entry(self) -> Entry {
         let LogId { term, index } = from_raft(&self.log_id);
@@ -169,6 +180,7 @@ impl LogEntry {
             EntryPayload::Normal(Command {
                 appended_at_ms: entry.appended_at_ms,
                 body,
+                local: None,
             })
         };
         Ok(Self {

@@ -2,7 +2,8 @@
 //!
 //! *Suspected*: nothing was heard for a while, or its port refuses connections. *Reached*: it
 //! answered one of our beats lately; only that proves to a leader that it can be heard. Time in
-//! which this process itself got no CPU is not held against anyone: it moves all readings on.
+//! which this process itself got no CPU is not held against a peer, so it moves what was heard
+//! on; it does count against our own right to lead, so what was reached stays where it was.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -174,7 +175,6 @@ impl Detector {
         let mut changes = Vec::new();
         for (&node, peer) in &mut self.peers {
             peer.heard = (peer.heard + late).min(now);
-            peer.reached = peer.reached.map(|reached| (reached + late).min(now));
             let silent = now.saturating_sub(peer.heard) >= self.suspect_after;
             if silent && !std::mem::replace(&mut peer.health.suspected, true) {
                 changes.push(HealthChange::Suspected(node));
@@ -237,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn our_own_starvation_ends_our_right_to_lead() {
+        let mut detector = detector();
+        detector.tick(ms(0));
+        detector.reached(PEER, ms(0));
+        assert_eq!(detector.tick(ms(5000)), [HealthChange::Reach]);
+        assert!(!detector.suspects(PEER));
+    }
+
+    #[test]
     fn a_refused_port_suspects_at_once() {
         let mut detector = detector();
         detector.reached(PEER, ms(10));
@@ -262,7 +271,11 @@ mod tests {
             detector.tick(ms(now));
             detector.heard(PEER, Incarnation(1), ms(now));
         }
-        assert_eq!(detector.tick(ms(400)), [HealthChange::Reach]);
+        for now in (400..500).step_by(50) {
+            detector.tick(ms(now));
+            detector.heard(PEER, Incarnation(1), ms(now));
+        }
+        assert_eq!(detector.tick(ms(500)), [HealthChange::Reach]);
         assert!(!detector.reaches(PEER) && !detector.suspects(PEER));
     }
 }

@@ -81,8 +81,13 @@ pub(crate) struct GroupView {
     pub(crate) queued: Option<Duration>,
     /// Its place in the heartbeat queue.
     pub(crate) poke: Option<Duration>,
-    /// Leads without reaching a majority.
+    /// Leads but must not serve: it did not reach a majority, and no round since has confirmed
+    /// that nobody else was elected meanwhile.
     pub(crate) fenced: bool,
+    /// Leads but its proposals get no answer: the data link or the journal is stuck.
+    pub(crate) stuck: bool,
+    /// Nothing was learned of it yet since it was opened.
+    pub(crate) fresh: bool,
     /// Nodes whose leaders have still to check the end of this restarted replica's log.
     pub(crate) unchecked: BTreeSet<NodeId>,
     /// The end of the log when it was opened.

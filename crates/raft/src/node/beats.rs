@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_model::{NodeId, RaftGroupId};
-use floe_rpc::{BeatReply, LastLogIds, LinkState, PeerLink, Route};
+use floe_rpc::{BeatReply, LastLogIds, LinkState, PeerLink};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,8 @@ use crate::liveness::Told;
 const BEAT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for a peer to check the ends of some logs.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Least time between beats that do not wait for the interval.
+const EARLY_PACE: Duration = Duration::from_millis(10);
 /// Logs checked in one call.
 const CHECK_MAX: usize = 1000;
 
@@ -49,6 +51,7 @@ pub(crate) async fn beat_to(
     let mut ticks = tokio::time::interval(core.config.beat_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut state = link.state();
+    let mut early = core.beat_early.subscribe();
     let mut told = Told::default();
     loop {
         tokio::select! {
@@ -62,6 +65,11 @@ pub(crate) async fn beat_to(
                 continue;
             }
             _ = ticks.tick() => {}
+            // A replica was opened: its log is to be checked before it can be added to.
+            _ = early.changed() => {
+                early.borrow_and_update();
+                tokio::time::sleep(EARLY_PACE).await;
+            }
         }
         if matches!(*state.borrow(), LinkState::Down { .. }) {
             continue;
@@ -108,30 +116,8 @@ async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
     if open.is_empty() {
         return;
     }
-    let Some(target) = core.links.target(node) else {
-        return;
-    };
-    let groups: Vec<RaftGroupId> = open.iter().map(|(group, ..)| *group).collect();
-    let logs = open.into_iter().filter_map(|(group, from, last)| {
-        let (to, uuid) = {
-            let liveness = core.liveness.lock();
-            let members = &liveness.facts(group)?.members;
-            let there = members
-                .iter()
-                .find(|member| member.node_id == target.node_id)?;
-            (there.replica_id, there.node_uuid)
-        };
-        let route = Route {
-            group,
-            from,
-            to,
-            to_node_uuid: uuid,
-        };
-        Some((route, last))
-    });
-    let question = LastLogIds {
-        logs: logs.collect(),
-    };
+    let groups: Vec<RaftGroupId> = open.iter().map(|end| end.route.group).collect();
+    let question = LastLogIds { logs: open };
     let call = link.control(CHECK_TIMEOUT, |api, ctx| async move {
         api.last_log_ids(ctx, question).await
     });

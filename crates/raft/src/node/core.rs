@@ -41,6 +41,10 @@ pub(crate) struct NodeCore {
     pub(crate) changed_wake: Notify,
     /// The election task has something new to look at.
     pub(crate) queue_wake: Notify,
+    /// Changes when peers should hear of this node before the next interval.
+    pub(crate) beat_early: watch::Sender<()>,
+    /// Groups whose proposals wait for an answer.
+    pub(crate) waiting: Mutex<BTreeSet<RaftGroupId>>,
     pub(crate) healths: watch::Sender<BTreeMap<NodeId, NodeHealth>>,
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) transfers: Arc<AtomicU64>,
@@ -82,6 +86,8 @@ impl NodeCore {
             changed: Mutex::default(),
             changed_wake: Notify::new(),
             queue_wake: Notify::new(),
+            beat_early: watch::Sender::new(()),
+            waiting: Mutex::default(),
             healths: watch::Sender::default(),
             transfers: Arc::default(),
             openings: (0..OPENING_LANES)
@@ -166,7 +172,7 @@ impl NodeCore {
 
     /// Does what a liveness event asks for.
     pub(crate) fn carry_out(&self, effects: &Effects) {
-        for (group, _) in &effects.fences {
+        for group in &effects.fences {
             if let Some(replica) = self.replica(*group) {
                 replica.signals.wake.notify_one();
             }

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use floe_model::{NodeId, RaftGroupId};
 use floe_rpc::{AgreeLeaderless, LeaderlessQuestion, LeaderlessVerdict, Route};
-use futures::future::join_all;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join, join_all};
+use openraft::ReadPolicy;
+use tokio::time::timeout;
 
 use super::core::NodeCore;
 use crate::Voter;
@@ -21,6 +24,8 @@ use crate::liveness::Due;
 const AT_ONCE: usize = 64;
 /// Time for a voter to say whether it agrees.
 const AGREE_TIMEOUT: Duration = Duration::from_millis(200);
+/// Time for one group to take what it is told.
+const WORK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest sleep without anything due.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -47,16 +52,18 @@ pub(crate) async fn elect_leaders(core: Arc<NodeCore>) {
 
 async fn work_off(core: &NodeCore, due: Vec<Due>) {
     let mut standing = Vec::new();
-    let mut founding = Vec::new();
+    let mut others: Vec<BoxFuture<'_, ()>> = Vec::new();
     for due in due {
         match due {
-            Due::Found(group, founders) => founding.push(found(core, group, founders)),
             Due::Stand(group) => standing.push(group),
-            Due::Heartbeat(group) => heartbeat(core, group).await,
+            Due::Found(group, founders) => others.push(found(core, group, founders).boxed()),
+            Due::Heartbeat(group) => others.push(heartbeat(core, group).boxed()),
+            Due::Confirm(group) => others.push(confirm(core, group).boxed()),
         }
     }
-    join_all(founding).await;
-    stand(core, standing).await;
+    // A group whose core is stuck must not hold up the elections of the others.
+    let others = others.into_iter().map(|work| timeout(WORK_TIMEOUT, work));
+    join(stand(core, standing), join_all(others)).await;
 }
 
 /// Initialises a group with exactly its founders. Openraft refuses it when anything is in the
@@ -84,6 +91,22 @@ async fn heartbeat(core: &NodeCore, group: RaftGroupId) {
         && let Err(error) = replica.raft.trigger().heartbeat().await
     {
         tracing::debug!(%group, %error, "no heartbeat");
+    }
+}
+
+/// Asks a majority whether this node still leads; then the fence of the group comes down.
+async fn confirm(core: &NodeCore, group: RaftGroupId) {
+    let Some(replica) = core.replica(group) else {
+        return;
+    };
+    let epoch = replica.role.borrow().epoch;
+    let confirmed = replica
+        .raft
+        .ensure_linearizable(ReadPolicy::ReadIndex)
+        .await;
+    if confirmed.is_ok() && core.liveness.lock().confirmed(group, epoch) {
+        replica.signals.wake.notify_one();
+        core.beat_early.send_replace(());
     }
 }
 
@@ -116,16 +139,17 @@ async fn stand(core: &NodeCore, groups: Vec<RaftGroupId>) {
             }
         }
     }
+    let mut candidates = Vec::new();
     for group in groups {
         let agreed = agreeing.remove(&group).unwrap_or_default();
-        let elected = core.liveness.lock().is_majority(group, &agreed);
-        if elected {
-            elect(core, group).await;
+        if core.liveness.lock().is_majority(group, &agreed) {
+            candidates.push(timeout(WORK_TIMEOUT, elect(core, group)));
         } else if shorter.contains(&group) {
             let now = core.now();
             core.liveness.lock().yield_turn(group, now);
         }
     }
+    join_all(candidates).await;
 }
 
 async fn elect(core: &NodeCore, group: RaftGroupId) {

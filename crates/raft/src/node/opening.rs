@@ -53,9 +53,13 @@ impl NodeCore {
         } else {
             BTreeSet::new()
         };
+        let early = !check_by.is_empty();
         self.liveness.lock().open(group, opened_with, check_by);
         self.insert(replica.clone());
         self.refresh(&replica);
+        if early {
+            self.beat_early.send_replace(());
+        }
         self.spawn(watch_role(self.clone(), replica.clone()));
         Ok(replica)
     }

@@ -8,13 +8,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use floe_journal::StoreStatus;
 use floe_model::RaftGroupId;
 use floe_rpc::{
     AgreeLeaderless, AgreeLeaderlessReply, AppendEntries, AppendOutcome, AppendReply, Beat,
     BeatReply, ClusterReply, ClusterRequest, Context, Failure, LastLogIds, LastLogIdsReply,
-    LeaderlessQuestion, LeaderlessVerdict, PeerApi, PeerApiRequest, PeerApiResponse, PeerIdentity,
-    Route, Serve as _, ServerError, SnapshotChunk, SnapshotReply, TransferLeader, TransferReply,
-    VoteReply, VoteRequest,
+    LeaderlessQuestion, LeaderlessVerdict, LogEnd, PeerApi, PeerApiRequest, PeerApiResponse,
+    PeerIdentity, Route, Serve as _, ServerError, SnapshotChunk, SnapshotReply, TransferLeader,
+    TransferReply, VoteReply, VoteRequest,
 };
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
@@ -29,7 +30,7 @@ use crate::binding::types::{LogEntry, Types, from_raft, to_raft};
 use crate::replica::Replica;
 
 /// Time for one append to be durable, less than its caller waits.
-const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+const APPEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves one connection of one peer.
 #[derive(Clone)]
@@ -89,6 +90,14 @@ impl PeerService {
         };
         if replica.signals.is_damaged() {
             return Begun::Refused(AppendOutcome::Damaged);
+        }
+        if self
+            .core
+            .liveness
+            .lock()
+            .is_unchecked(replica.spec.group, self.peer.node_id)
+        {
+            return Begun::Refused(AppendOutcome::Busy);
         }
         let Ok(request) = append_request(request) else {
             return Begun::Refused(AppendOutcome::Stopped);
@@ -186,23 +195,39 @@ impl PeerService {
     }
 
     /// Whether this node leads the group and knows the asking replica to have had more.
-    fn has_lost(&self, route: &Route, last: Option<floe_model::LogId>) -> bool {
+    fn has_lost(&self, end: &LogEnd) -> bool {
+        let LogEnd {
+            route, last_log_id, ..
+        } = end;
         let Some(replica) = self.replica(route) else {
             return false;
         };
         let metrics = replica.raft.metrics();
         let metrics = metrics.borrow_watched();
+        // A replica that saw a later leader may have dropped what this one gave it.
+        if metrics.vote.leader_id.term < end.term.0 {
+            return false;
+        }
         let matching = metrics
             .replication
             .as_ref()
             .and_then(|all| all.get(&route.from.0));
-        matching.is_some_and(|matching| matching.as_ref().map(from_raft) > last)
+        matching.is_some_and(|matching| matching.as_ref().map(from_raft) > *last_log_id)
     }
 
     async fn take_snapshot(&self, chunk: SnapshotChunk) -> SnapshotReply {
         let Some(replica) = self.replica(&chunk.route) else {
             return SnapshotReply::UnknownReplica;
         };
+        let unchecked = self
+            .core
+            .liveness
+            .lock()
+            .is_unchecked(chunk.route.group, self.peer.node_id);
+        let full = matches!(*self.core.store_status.borrow(), StoreStatus::Full { .. });
+        if unchecked || full || replica.is_stopped() {
+            return SnapshotReply::Failed;
+        }
         let Ok(vote) = layout::decode_vote(&chunk.vote) else {
             return SnapshotReply::Failed;
         };
@@ -309,11 +334,8 @@ impl PeerApi for PeerService {
     }
 
     async fn last_log_ids(self, _: Context, request: LastLogIds) -> LastLogIdsReply {
-        let lost = request
-            .logs
-            .iter()
-            .filter(|(route, last)| self.has_lost(route, *last));
-        let damaged: Vec<RaftGroupId> = lost.map(|(route, _)| route.group).collect();
+        let lost = request.logs.iter().filter(|end| self.has_lost(end));
+        let damaged: Vec<RaftGroupId> = lost.map(|end| end.route.group).collect();
         LastLogIdsReply { damaged }
     }
 

@@ -184,7 +184,10 @@ impl TestCluster {
         group: RaftGroupId,
         kind: GroupKind,
     ) -> Journalled {
-        let spec = self.spec(group, node, kind);
+        self.open_spec(node, self.spec(group, node, kind)).await
+    }
+
+    pub(crate) async fn open_spec(&self, node: NodeId, spec: GroupSpec) -> Journalled {
         let machine = Journalled::default();
         let raft = self.nodes[&node].raft.clone();
         let boxed = Box::new(machine.clone());
@@ -208,6 +211,19 @@ impl TestCluster {
     /// As kill -9 does: nothing is flushed, closed or said.
     pub(crate) fn kill(&mut self, id: NodeId) {
         let mut node = self.nodes.remove(&id).unwrap();
+        node.runtime.take().unwrap().shutdown_background();
+    }
+
+    /// Stops a node in order but without handing over what it leads.
+    pub(crate) async fn stop(&mut self, id: NodeId) {
+        let mut node = self.nodes.remove(&id).unwrap();
+        let (raft, journal) = (node.raft.clone(), node.journal.clone());
+        let stopped = node.run(async move {
+            raft.shutdown().await;
+            drop(raft);
+            journal.shutdown().await
+        });
+        stopped.await.unwrap();
         node.runtime.take().unwrap().shutdown_background();
     }
 
