@@ -1,6 +1,6 @@
 //! Answers other nodes in matters of the cluster: probes, registrations, metadata proposals.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use floe_model::{ErrorCode, RaftGroupId};
 use floe_raft::ClusterHandler;
@@ -12,16 +12,17 @@ use futures::future::BoxFuture;
 use crate::core::Core;
 use crate::core::METADATA_TIMEOUT;
 
-/// The handler that Raft calls. It refuses until the node is put together.
+/// The handler that Raft calls. It refuses until the node is put together and when it is gone:
+/// the node owns Raft, so Raft must not own the node.
 #[derive(Clone, Default)]
 pub(crate) struct ClusterDesk {
-    core: Arc<OnceLock<Arc<Core>>>,
+    core: Arc<OnceLock<Weak<Core>>>,
 }
 
 impl ClusterDesk {
-    pub(crate) fn open(&self, core: Arc<Core>) {
+    pub(crate) fn open(&self, core: &Arc<Core>) {
         // Set once, by the only caller.
-        drop(self.core.set(core));
+        drop(self.core.set(Arc::downgrade(core)));
     }
 }
 
@@ -31,7 +32,7 @@ impl ClusterHandler for ClusterDesk {
         from: PeerIdentity,
         request: ClusterRequest,
     ) -> BoxFuture<'static, Result<ClusterReply, Failure>> {
-        let core = self.core.get().cloned();
+        let core = self.core.get().and_then(Weak::upgrade);
         Box::pin(async move {
             let core = core.ok_or(ErrorCode::NotController)?;
             match request {

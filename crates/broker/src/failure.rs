@@ -95,6 +95,9 @@ pub enum NodeFailure {
         /// Why.
         refusal: floe_metadata::Refusal,
     },
+    /// The replica of the metadata group ended by an error.
+    #[error("the replica of the metadata group ended by an error; the log says which")]
+    MetadataStopped,
     /// The replica of the metadata group on this disk cannot be opened.
     #[error("metadata: {0}")]
     Metadata(Arc<floe_raft::OpenGroupError>),

@@ -22,6 +22,8 @@ use crate::partition::{Partition, PartitionMachine};
 const CONCURRENT: usize = 128;
 /// Between two attempts after something failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// Before a replica that ended by an error is opened again.
+const REOPEN: Duration = Duration::from_secs(5);
 
 /// Runs until it is dropped.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -82,8 +84,12 @@ impl Follower {
             return true;
         }
         let node_id = self.core.config.node_id;
-        let wanted = state.hosted_by(node_id).filter(|set| !self.opened.contains(&set.raft_group));
-        let wanted: Vec<_> = wanted.map(|set| set.raft_group).collect();
+        let disk = self.core.identity.node_uuid;
+        let ours = |set: &&ReplicaSet| {
+            set.replica_on(node_id).is_some_and(|replica| replica.node_uuid == disk)
+        };
+        let wanted = state.hosted_by(node_id).filter(ours).map(|set| set.raft_group);
+        let wanted: Vec<_> = wanted.filter(|group| !self.opened.contains(group)).collect();
         let mut remaining = wanted.len();
         self.core.unopened.send_replace(Some(remaining));
         let core = &self.core;
@@ -183,6 +189,23 @@ async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(),
             Ok(())
         }
         Some(RaftGroupOwner::Metadata) | None => Ok(()),
+    }
+}
+
+/// Opens a replica again whose Raft ended by an error. One that is damaged stays closed.
+pub(crate) async fn reopen(core: Arc<Core>, group: RaftGroupId) {
+    loop {
+        tokio::time::sleep(REOPEN).await;
+        tracing::warn!(%group, "opening a replica again that ended by an error");
+        core.raft.close_group(group).await;
+        match open(&core, &core.metadata.state(), group).await {
+            Ok(()) | Err(OpenGroupError::ShuttingDown) => return,
+            Err(error @ OpenGroupError::Damaged { .. }) => {
+                tracing::error!(%group, %error, "replica stays closed");
+                return;
+            }
+            Err(error) => tracing::error!(%group, %error, "replica not opened"),
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use floe_metadata::{Command, LeaderReport, State};
 use floe_model::RaftGroupId;
+use floe_raft::RoleState;
 
 use crate::core::{Core, METADATA_TIMEOUT};
+use crate::{NodeFailure, layout};
 
 /// Most groups in one report.
 const REPORT_GROUPS_MAX: usize = 4096;
@@ -58,9 +60,17 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 /// A partition that may serve no more lets go of what waits in it: its outcome may never come.
-fn role_changed(core: &Core, group: RaftGroupId) {
-    let serves = core.raft.group(group).is_some_and(|raft| raft.role().serving_epoch().is_some());
-    if serves {
+/// A replica that ended by an error is opened again; without metadata the node is no use.
+fn role_changed(core: &Arc<Core>, group: RaftGroupId) {
+    let role = core.raft.group(group).map(|raft| raft.role());
+    if role.is_some_and(|role| role.state == RoleState::Stopped) && !core.stop.is_cancelled() {
+        if group == RaftGroupId::METADATA {
+            core.fail(NodeFailure::MetadataStopped);
+        } else {
+            core.spawn_until_stop(layout::reopen(Arc::clone(core), group));
+        }
+    }
+    if role.is_some_and(|role| role.serving_epoch().is_some()) {
         core.metrics.leader_changes.inc();
         core.led.send_replace(());
     } else if let Some(partition) = core.partitions.by_group(group) {

@@ -34,7 +34,8 @@ pub(crate) async fn run(core: Arc<Core>) {
         let done = stream::iter(open)
             .map(|group| step(&core, &state, group))
             .buffer_unordered(CONCURRENT)
-            .all(async |done| done)
+            // All of them, also behind one that is not done.
+            .fold(true, async |all, done| all && done)
             .await;
         let layout_version = state.layout_version();
         let changed = async {

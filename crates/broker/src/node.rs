@@ -97,7 +97,7 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
     });
     let addr_only = |(node_id, addr)| (node_id, PeerAddr { addr, node_uuid: None });
     core.raft.set_peers(core.seed_addrs().into_iter().map(addr_only).collect());
-    desk.open(Arc::clone(&core));
+    desk.open(&core);
     core.spawn(client_listener::run(Arc::clone(&core), client_listener));
     core.spawn_until_stop(watch_store(Arc::clone(&core)));
     core.spawn_until_stop(metadata::confirm_rounds(Arc::clone(&core)));

@@ -30,6 +30,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts `count` nodes that form a cluster.
     pub(crate) async fn start(count: u32) -> Self {
+        log();
         let dir = tempfile::tempdir().unwrap();
         // Ports that were free a moment ago: nodes must know each other's before they start.
         let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -136,6 +137,15 @@ impl Cluster {
         for (_, node) in self.nodes {
             node.shutdown(Duration::from_secs(9)).await.unwrap();
         }
+    }
+}
+
+/// Shows what the nodes log, to who sets `FLOE_LOG`.
+fn log() {
+    if let Ok(filter) = std::env::var("FLOE_LOG") {
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+        // Every test of the process asks; the first one is enough.
+        drop(subscriber.with_writer(std::io::stderr).try_init());
     }
 }
 

@@ -151,3 +151,19 @@ async fn bad_input_is_refused_and_leaves_nothing() {
     assert_eq!(read_all(&cluster, key).await, []);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_names_of_the_metrics_are_pinned() {
+    let cluster = Cluster::start(1).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 1).await;
+    produce(&broker, key_of(&topic, 0), batch(&["a"], None)).await.unwrap();
+    let text = broker.metrics_text();
+    let names: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let expected: Vec<&str> = include_str!("metrics.txt").lines().collect();
+    assert_eq!(names, expected);
+    assert!(text.contains("floe_produce_records_total 1"));
+    assert!(text.contains(r#"floe_partition_leader{topic="orders",partition="0"} 1"#));
+    cluster.stop().await;
+}

@@ -95,7 +95,7 @@ async fn a_wiped_node_is_a_new_replica_and_gets_everything_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_never_share_a_directory_or_a_port() {
-    let cluster = Cluster::start(1).await;
+    let mut cluster = Cluster::start(1).await;
     let env = Env::real().unwrap();
     let mut config = cluster.config(NodeId(1));
     let taken = start_node(config.clone(), env.clone()).await.err().unwrap();
@@ -105,9 +105,30 @@ async fn two_nodes_never_share_a_directory_or_a_port() {
     assert!(matches!(in_use, StartError::Store { .. }), "{in_use}");
     let topic = create_topic(&cluster.broker(1), "orders", 1).await;
     produce(&cluster.broker(1), key_of(&topic, 0), batch(&["a"], None)).await.unwrap();
-    cluster.stop().await;
+    cluster.stop_node(NodeId(1)).await;
     config.node_id = NodeId(2);
     config.seeds = Vec::new();
     let foreign = start_node(config, env).await.err().unwrap();
     assert!(matches!(foreign, StartError::Store { .. }), "{foreign}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_no_seed_joins_and_takes_replicas() {
+    let cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(1), "before", 1).await;
+    let mut config = cluster.config(NodeId(1));
+    config.node_id = NodeId(4);
+    config.data_dir.set_file_name("4");
+    config.peer_listen = "127.0.0.1:0".to_owned();
+    let fourth = start_node(config, Env::real().unwrap()).await.unwrap();
+    let broker = fourth.broker();
+    eventually("the fourth is ready", || async { broker.readiness().is_empty() }).await;
+    assert_eq!(broker.describe_cluster().await.unwrap().nodes.len(), 4);
+    let missed = produce(&broker, key_of(&topic, 0), batch(&["a"], None)).await.unwrap_err();
+    assert!(missed.leader.is_some(), "it knows topics from before it came");
+    create_topic(&broker, "after", 8).await;
+    let held = broker.status().partitions.len();
+    assert!(held > 0, "replicas are spread over the fourth, too");
+    fourth.shutdown(std::time::Duration::from_secs(9)).await.unwrap();
+    cluster.stop().await;
 }
