@@ -139,12 +139,24 @@ async fn status(args: StatusArgs) -> Result<(), CommandError> {
         metadata_version: cluster.metadata_version,
     };
     Stdout::new().document(args.output.output, &document, |document| {
-        let healthy = if document.healthy { "healthy" } else { "degraded" };
-        let controller = document.controller.map_or_else(|| "none".to_owned(), |c| c.to_string());
+        let healthy = if document.healthy {
+            "healthy"
+        } else {
+            "degraded"
+        };
+        let controller = document
+            .controller
+            .map_or_else(|| "none".to_owned(), |c| c.to_string());
         vec![
-            ("cluster", format!("{} ({})", document.name, document.cluster_id)),
+            (
+                "cluster",
+                format!("{} ({})", document.name, document.cluster_id),
+            ),
             ("state", healthy.to_owned()),
-            ("nodes", format!("{} of {} alive", document.nodes_alive, document.nodes)),
+            (
+                "nodes",
+                format!("{} of {} alive", document.nodes_alive, document.nodes),
+            ),
             ("controller", controller),
             ("topics", document.topics.to_string()),
             ("partitions", document.partitions.to_string()),
@@ -167,7 +179,9 @@ async fn nodes(args: StatusArgs) -> Result<(), CommandError> {
         }
     });
     let rows = futures::future::join_all(asked).await;
-    let header = ["NODE", "ALIVE", "CLIENTS", "HTTP", "RACK", "LEADERS", "REPLICAS", "SYNCS", "MEMORY"];
+    let header = [
+        "NODE", "ALIVE", "CLIENTS", "HTTP", "RACK", "LEADERS", "REPLICAS", "SYNCS", "MEMORY",
+    ];
     Stdout::new().rows(args.output.output, &rows, &header, NodeRow::cells)
 }
 
@@ -237,7 +251,10 @@ async fn partitions(args: PartitionsArgs) -> Result<(), CommandError> {
 fn partition_rows(topics: &[TopicInfo]) -> Vec<PartitionRow> {
     let of_topic = |topic: &TopicInfo| {
         let name = topic.name.to_string();
-        let rows = topic.partitions.iter().map(move |info| PartitionRow::new(&name, info));
+        let rows = topic
+            .partitions
+            .iter()
+            .map(move |info| PartitionRow::new(&name, info));
         rows.collect::<Vec<_>>()
     };
     topics.iter().flat_map(of_topic).collect()
@@ -251,7 +268,10 @@ async fn elect(args: ElectArgs) -> Result<(), CommandError> {
         partition: args.partition.map(PartitionIndex),
         to: args.to.map(NodeId),
     };
-    let moved = match (connection.working_admin().elect_leaders(request).await, &args.topic) {
+    let moved = match (
+        connection.working_admin().elect_leaders(request).await,
+        &args.topic,
+    ) {
         (Ok(moved), _) => moved,
         (Err(error), Some(topic)) => return Err(connection.explain_topic(&error, topic).await),
         (Err(error), None) => return Err(connection.explain(&error)),

@@ -21,7 +21,13 @@ use crate::failure::CommandError;
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct SettingArgs {
     /// Configuration file (TOML)
-    #[arg(short = 'c', long, env = "FLOE_CONFIG", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        short = 'c',
+        long,
+        env = "FLOE_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) config: Option<std::path::PathBuf>,
     /// Set one key, above the environment and the file; can be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]

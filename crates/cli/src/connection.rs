@@ -41,12 +41,16 @@ impl Connection {
 
     /// Administration, for questions.
     pub(crate) fn admin(&self) -> Admin {
-        self.client.admin().timeout(self.timeout.unwrap_or(ANSWER_TIMEOUT))
+        self.client
+            .admin()
+            .timeout(self.timeout.unwrap_or(ANSWER_TIMEOUT))
     }
 
     /// Administration, for work.
     pub(crate) fn working_admin(&self) -> Admin {
-        self.client.admin().timeout(self.timeout.unwrap_or(WORK_TIMEOUT))
+        self.client
+            .admin()
+            .timeout(self.timeout.unwrap_or(WORK_TIMEOUT))
     }
 
     /// What to show for `error`.
@@ -132,12 +136,12 @@ fn describe(error: &Error, server: &str, other: ExitStatus) -> CommandError {
                 Some(_) => shown.next(start),
             }
         }
-        ErrorKind::TimedOut => shown
+        ErrorKind::TimedOut => shown.at(format!("asked {server}")).next(format!(
+            "see what is missing:  floe cluster status --server {server}"
+        )),
+        ErrorKind::Incompatible => shown
             .at(format!("asked {server}"))
-            .next(format!("see what is missing:  floe cluster status --server {server}")),
-        ErrorKind::Incompatible => {
-            shown.at(format!("asked {server}")).next("see yours:  floe --version")
-        }
+            .next("see yours:  floe --version"),
         _ => shown.at(format!("on {server}")),
     }
 }

@@ -109,7 +109,9 @@ impl Reading {
                 None => {
                     self.printer.flush()?;
                     self.commit_sometimes().await?;
-                    tokio::time::timeout(TICK, self.source.consumer.next()).await.ok()
+                    tokio::time::timeout(TICK, self.source.consumer.next())
+                        .await
+                        .ok()
                 }
             };
             match next {
@@ -156,7 +158,9 @@ impl Reading {
         match self.source.consumer.commit().await {
             Ok(()) => Ok(()),
             // The next commit says the same again, or another member goes on from the last one.
-            Err(error) if error.is_retriable() || error.kind() == floe_client::ErrorKind::Fenced => {
+            Err(error)
+                if error.is_retriable() || error.kind() == floe_client::ErrorKind::Fenced =>
+            {
                 tracing::debug!(%error, "not committed");
                 Ok(())
             }
@@ -172,8 +176,10 @@ impl Reading {
             return Ok(());
         }
         let status = crate::connection::status_of(error.kind(), crate::failure::ExitStatus::Failed);
-        Err(CommandError::new(status, format!("cannot read on: {error}"))
-            .next("see what is missing:  floe cluster status"))
+        Err(
+            CommandError::new(status, format!("cannot read on: {error}"))
+                .next("see what is missing:  floe cluster status"),
+        )
     }
 
     /// Hands over what is printed, commits it, and leaves the group.

@@ -65,7 +65,11 @@ fn settings(args: &DevArgs, dir: &Path, index: u16) -> Result<Settings, CommandE
     let own = ports(args, index)?;
     let mut seeds = Vec::new();
     for other in 0..NODES {
-        seeds.push(format!("{}@127.0.0.1:{}", other + 1, ports(args, other)?.peer));
+        seeds.push(format!(
+            "{}@127.0.0.1:{}",
+            other + 1,
+            ports(args, other)?.peer
+        ));
     }
     let id = index + 1;
     let set = vec![
@@ -75,7 +79,10 @@ fn settings(args: &DevArgs, dir: &Path, index: u16) -> Result<Settings, CommandE
         format!("listeners.client=127.0.0.1:{}", own.client),
         format!("listeners.peer=127.0.0.1:{}", own.peer),
         format!("listeners.http=127.0.0.1:{}", own.http),
-        format!("storage.data_dir={}", dir.join(format!("node-{id}")).display()),
+        format!(
+            "storage.data_dir={}",
+            dir.join(format!("node-{id}")).display()
+        ),
         "storage.journal_size=128 MiB".to_owned(),
         "storage.journal_segment_size=32 MiB".to_owned(),
         "limits.tail_memory=64 MiB".to_owned(),
@@ -131,25 +138,37 @@ async fn run_nodes(
         nodes.push(started?);
     }
     let ready = async {
-        while nodes.iter().any(|serving| !serving.node.broker().readiness().is_empty()) {
+        while nodes
+            .iter()
+            .any(|serving| !serving.node.broker().readiness().is_empty())
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     if tokio::time::timeout(READY_LIMIT, ready).await.is_err() {
-        return Err(CommandError::failed("the three nodes did not form a cluster")
-            .next("see why:  floe dev --log info"));
+        return Err(
+            CommandError::failed("the three nodes did not form a cluster")
+                .next("see why:  floe dev --log info"),
+        );
     }
     welcome(args, nodes)?;
     let failures = nodes.iter().map(|serving| Box::pin(serving.node.failed()));
     let (reason, index, _) = futures::future::select_all(failures).await;
-    Err(CommandError::failed(format!("node {} stopped: {reason}", index + 1)))
+    Err(CommandError::failed(format!(
+        "node {} stopped: {reason}",
+        index + 1
+    )))
 }
 
 fn welcome(args: &DevArgs, nodes: &[Serving]) -> Result<(), CommandError> {
     let mut out = Stdout::new();
     out.line("three nodes are running; ctrl-c stops them")?;
     for (place, serving) in nodes.iter().enumerate() {
-        out.line(&format!("  node {}  {}", place + 1, serving.node.client_addr()))?;
+        out.line(&format!(
+            "  node {}  {}",
+            place + 1,
+            serving.node.client_addr()
+        ))?;
     }
     let server = match args.base_port {
         Some(base) => format!(" --server localhost:{base}"),

@@ -44,7 +44,10 @@ mod tests {
 
     #[test]
     fn escapes_become_bytes_and_unknown_ones_are_refused() {
-        assert_eq!(unescape("a\\tb\\x00\\xfF\\\\"), Ok(b"a\tb\x00\xff\\".to_vec()));
+        assert_eq!(
+            unescape("a\\tb\\x00\\xfF\\\\"),
+            Ok(b"a\tb\x00\xff\\".to_vec())
+        );
         assert_eq!(unescape("ä"), Ok("ä".as_bytes().to_vec()));
         for bad in ["\\q", "\\x1", "\\xzz", "\\"] {
             assert!(unescape(bad).is_err(), "{bad}");

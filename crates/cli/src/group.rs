@@ -111,9 +111,18 @@ async fn list(args: ListArgs) -> Result<(), CommandError> {
         members: listing.members,
     };
     let rows: Vec<_> = groups.iter().map(row).collect();
-    Stdout::new().rows(args.output.output, &rows, &["GROUP", "PHASE", "MEMBERS"], |row| {
-        vec![row.group.clone(), row.phase.to_owned(), row.members.to_string()]
-    })
+    Stdout::new().rows(
+        args.output.output,
+        &rows,
+        &["GROUP", "PHASE", "MEMBERS"],
+        |row| {
+            vec![
+                row.group.clone(),
+                row.phase.to_owned(),
+                row.members.to_string(),
+            ]
+        },
+    )
 }
 
 async fn seek(args: SeekArgs) -> Result<(), CommandError> {
@@ -129,7 +138,10 @@ async fn seek(args: SeekArgs) -> Result<(), CommandError> {
         let partition_count = offsets.len();
         offsets.retain(|index, _| index.0 == partition);
         if offsets.is_empty() {
-            let what = format!("topic '{topic}' has partitions 0 to {}", partition_count - 1);
+            let what = format!(
+                "topic '{topic}' has partitions 0 to {}",
+                partition_count - 1
+            );
             return Err(CommandError::new(ExitStatus::NotFound, what)
                 .next(format!("see them:  floe topic describe {topic}")));
         }
@@ -141,7 +153,10 @@ async fn seek(args: SeekArgs) -> Result<(), CommandError> {
             (TopicPartition { topic, partition }, offset)
         })
         .collect();
-    let moved = connection.working_admin().seek_group(args.group.as_str(), &to_commit).await;
+    let moved = connection
+        .working_admin()
+        .seek_group(args.group.as_str(), &to_commit)
+        .await;
     if let Err(error) = moved {
         return Err(connection.explain_group(&error, &args.group).await);
     }
@@ -153,9 +168,18 @@ async fn seek(args: SeekArgs) -> Result<(), CommandError> {
             offset: offset.0,
         })
         .collect();
-    Stdout::new().rows(args.output.output, &rows, &["TOPIC", "PARTITION", "OFFSET"], |row| {
-        vec![row.topic.clone(), row.partition.to_string(), row.offset.to_string()]
-    })
+    Stdout::new().rows(
+        args.output.output,
+        &rows,
+        &["TOPIC", "PARTITION", "OFFSET"],
+        |row| {
+            vec![
+                row.topic.clone(),
+                row.partition.to_string(),
+                row.offset.to_string(),
+            ]
+        },
+    )
 }
 
 /// The offset of `place` in every partition; a time after the last record is the end.
@@ -178,12 +202,18 @@ pub(crate) async fn find_offsets(
     };
     let found = admin.offsets(topic, start).await?;
     let found = found.into_iter();
-    Ok(found.map(|(index, offset)| (index, offset.unwrap_or_else(|| end(index)))).collect())
+    Ok(found
+        .map(|(index, offset)| (index, offset.unwrap_or_else(|| end(index))))
+        .collect())
 }
 
 async fn delete(args: NamedArgs) -> Result<(), CommandError> {
     let connection = Connection::open(&args.connect).await?;
-    if let Err(error) = connection.working_admin().delete_group(args.group.as_str()).await {
+    if let Err(error) = connection
+        .working_admin()
+        .delete_group(args.group.as_str())
+        .await
+    {
         return Err(connection.explain_group(&error, &args.group).await);
     }
     eprintln!("group '{}' deleted", args.group);

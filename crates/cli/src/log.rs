@@ -95,9 +95,12 @@ fn explain(error: &OpenError, dir: &Path) -> CommandError {
     let dir = dir.display();
     match error {
         OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            CommandError::new(ExitStatus::NotFound, format!("{dir} holds no data of a node"))
-                .at("it is the storage.data_dir of a node")
-                .next("see yours:  floe config show")
+            CommandError::new(
+                ExitStatus::NotFound,
+                format!("{dir} holds no data of a node"),
+            )
+            .at("it is the storage.data_dir of a node")
+            .next("see yours:  floe config show")
         }
         OpenError::InUse { .. } => {
             CommandError::failed(error.to_string()).at("stop the node that has it open")
@@ -113,8 +116,10 @@ fn dump(args: &DumpArgs) -> Result<(), CommandError> {
         Some(group) if offline.groups().contains(&group) => vec![group],
         Some(group) => {
             let what = format!("group {group} is not in {}", args.dir.display());
-            return Err(CommandError::new(ExitStatus::NotFound, what)
-                .next(format!("all groups:  floe log verify {}", args.dir.display())));
+            return Err(CommandError::new(ExitStatus::NotFound, what).next(format!(
+                "all groups:  floe log verify {}",
+                args.dir.display()
+            )));
         }
     };
     let mut printer = DumpPrinter {
@@ -149,9 +154,9 @@ impl DumpPrinter {
     fn begin(&mut self) -> Result<(), CommandError> {
         match self.form {
             OutputForm::Json => self.out.bytes(b"["),
-            OutputForm::Table => {
-                self.out.line("GROUP  TERM  INDEX  KIND  BASE OFFSET  RECORDS  BYTES  WHERE")
-            }
+            OutputForm::Table => self
+                .out
+                .line("GROUP  TERM  INDEX  KIND  BASE OFFSET  RECORDS  BYTES  WHERE"),
         }
     }
 
@@ -250,14 +255,19 @@ fn verify(args: &DirArgs) -> Result<(), CommandError> {
         OutputForm::Json => out.json(&document)?,
         OutputForm::Table => {
             let rows = document.groups.iter().map(GroupRow::cells);
-            out.table(&["GROUP", "KIND", "ENTRIES", "RECORDS", "BYTES", "DAMAGE"], rows)?;
+            out.table(
+                &["GROUP", "KIND", "ENTRIES", "RECORDS", "BYTES", "DAMAGE"],
+                rows,
+            )?;
         }
     }
     out.flush()?;
     match document.damaged {
         0 => Ok(()),
-        damaged => Err(CommandError::failed(format!("{damaged} groups are damaged"))
-            .at("replicas on other nodes replace them when the node runs")),
+        damaged => Err(
+            CommandError::failed(format!("{damaged} groups are damaged"))
+                .at("replicas on other nodes replace them when the node runs"),
+        ),
     }
 }
 

@@ -88,10 +88,7 @@ async fn run_async(command: Command) -> Result<(), CommandError> {
         Command::Group(command) => group::run(command).await,
         Command::Cluster(command) => cluster::run(command).await,
         Command::Bench(command) => bench::run(command).await,
-        Command::Completions(_)
-        | Command::Config(_)
-        | Command::Log(_)
-        | Command::Reference(_) => {
+        Command::Completions(_) | Command::Config(_) | Command::Log(_) | Command::Reference(_) => {
             unreachable!("handled without a runtime")
         }
     }

@@ -54,7 +54,9 @@ impl FromStr for Place {
 fn parse_time(text: &str) -> Result<Place, String> {
     if let Some(ago) = text.strip_prefix('-') {
         let ago = parse_duration(ago)?;
-        return Ok(Place::Ago(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)));
+        return Ok(Place::Ago(
+            i64::try_from(ago.as_millis()).unwrap_or(i64::MAX),
+        ));
     }
     if let Ok(epoch_ms) = text.parse() {
         return Ok(Place::Time(epoch_ms));
@@ -80,7 +82,10 @@ mod tests {
         assert_eq!(place("@1970-01-01T00:00:01.5Z"), Ok(Place::Time(1500)));
         assert_eq!(place("@1970-01-01T02:00:00+02:00"), Ok(Place::Time(0)));
         assert_eq!(place("@-10m"), Ok(Place::Ago(600_000)));
-        assert_eq!(place("@-10m").map(|p| p.at(700_000)), Ok(Place::Time(100_000)));
+        assert_eq!(
+            place("@-10m").map(|p| p.at(700_000)),
+            Ok(Place::Time(100_000))
+        );
         for bad in ["", "-1", "begin", "@", "@yesterday", "@-10", "1.5"] {
             assert!(place(bad).is_err(), "{bad}");
         }

@@ -67,7 +67,8 @@ impl From<AcksChoice> for Acks {
 
 /// Reads the name of a compression.
 pub(crate) fn parse_compression(name: &str) -> Result<Compression, String> {
-    name.parse().map_err(|_| "expected none, gzip, snappy, lz4 or zstd".to_owned())
+    name.parse()
+        .map_err(|_| "expected none, gzip, snappy, lz4 or zstd".to_owned())
 }
 
 fn parse_separator(text: &str) -> Result<Separator, String> {
@@ -123,7 +124,9 @@ pub(crate) async fn run(args: ProduceArgs) -> Result<(), CommandError> {
         form: args.output.output,
         progress: progress::bar("acknowledged", None),
     };
-    let fault = sending.send_all(input::read_stdin(&env), args.key_separator.as_ref()).await;
+    let fault = sending
+        .send_all(input::read_stdin(&env), args.key_separator.as_ref())
+        .await;
     sending.finish(fault.err(), &connection).await
 }
 
@@ -166,7 +169,11 @@ impl Sending {
         }
     }
 
-    async fn send(&mut self, line: Bytes, separator: Option<&Separator>) -> Result<(), CommandError> {
+    async fn send(
+        &mut self,
+        line: Bytes,
+        separator: Option<&Separator>,
+    ) -> Result<(), CommandError> {
         let number = self.sent + 1;
         let record = match separator {
             None => Record::new(line),
@@ -264,7 +271,10 @@ mod tests {
         let separator = parse_separator("::").unwrap();
         let split = |line: &'static [u8]| separator.split(&Bytes::from_static(line));
         let pair = |key: &'static str, value: &'static str| {
-            Some((Bytes::from_static(key.as_bytes()), Bytes::from_static(value.as_bytes())))
+            Some((
+                Bytes::from_static(key.as_bytes()),
+                Bytes::from_static(value.as_bytes()),
+            ))
         };
         assert_eq!(split(b"k::a::b"), pair("k", "a::b"));
         assert_eq!(split(b"::v"), pair("", "v"));

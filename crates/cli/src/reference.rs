@@ -68,7 +68,9 @@ fn add_command(page: &mut String, command: &mut Command, path: &str) {
         .map(|sub| sub.get_name().to_owned())
         .collect();
     for name in names {
-        let sub = command.find_subcommand_mut(&name).expect("the name is listed");
+        let sub = command
+            .find_subcommand_mut(&name)
+            .expect("the name is listed");
         add_command(page, sub, &format!("{path} {name}"));
     }
 }

@@ -167,7 +167,13 @@ async fn list(args: ListArgs) -> Result<(), CommandError> {
     if rows.is_empty() {
         eprintln!("no topics yet; make one:  floe topic create NAME");
     }
-    let header = ["TOPIC", "PARTITIONS", "REPLICATION", "WITHOUT LEADER", "TOPIC ID"];
+    let header = [
+        "TOPIC",
+        "PARTITIONS",
+        "REPLICATION",
+        "WITHOUT LEADER",
+        "TOPIC ID",
+    ];
     Stdout::new().rows(args.output.output, &rows, &header, TopicRow::cells)
 }
 
@@ -181,8 +187,10 @@ async fn describe(args: DescribeArgs) -> Result<(), CommandError> {
     let mut document = row::TopicDocument::new(&info);
     let admin = connection.client.admin().timeout(OFFSETS_TIMEOUT);
     let topic = args.topic.as_str();
-    let (starts, ends) =
-        futures::join!(admin.offsets(topic, Start::Start), admin.offsets(topic, Start::End));
+    let (starts, ends) = futures::join!(
+        admin.offsets(topic, Start::Start),
+        admin.offsets(topic, Start::End)
+    );
     if let (Ok(starts), Ok(ends)) = (starts, ends) {
         document.add_offsets(&starts, &ends);
     }
@@ -197,8 +205,10 @@ async fn describe(args: DescribeArgs) -> Result<(), CommandError> {
 async fn alter(args: AlterArgs) -> Result<(), CommandError> {
     topic_name(&args.topic)?;
     if args.partitions.is_none() && args.set.is_empty() && args.unset.is_empty() {
-        return Err(CommandError::usage("nothing to change")
-            .next(format!("floe topic alter {} --set retention.ms=3600000", args.topic)));
+        return Err(CommandError::usage("nothing to change").next(format!(
+            "floe topic alter {} --set retention.ms=3600000",
+            args.topic
+        )));
     }
     let settings = pairs(&args.set)?;
     let connection = Connection::open(&args.connect).await?;
@@ -228,13 +238,20 @@ async fn alter(args: AlterArgs) -> Result<(), CommandError> {
 async fn delete(args: DeleteArgs) -> Result<(), CommandError> {
     topic_name(&args.topic)?;
     let connection = Connection::open(&args.connect).await?;
-    let deleted = connection.working_admin().delete_topic(args.topic.as_str()).await;
+    let deleted = connection
+        .working_admin()
+        .delete_topic(args.topic.as_str())
+        .await;
     let (topic_id, was_there) = match deleted {
         Ok(topic_id) => (Some(topic_id.to_string()), true),
         Err(error) if args.if_exists && error.kind() == ErrorKind::NotFound => (None, false),
         Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
     };
-    let verb = if was_there { "deleted" } else { "did not exist" };
+    let verb = if was_there {
+        "deleted"
+    } else {
+        "did not exist"
+    };
     eprintln!("topic '{}' {verb}", args.topic);
     let mut out = Stdout::new();
     if args.output.output == OutputForm::Json {

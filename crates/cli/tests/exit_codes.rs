@@ -53,7 +53,10 @@ fn wrong_usage_is_2_and_says_why_on_stderr() {
     for args in cases {
         let (code, stdout, stderr) = run(args);
         assert_eq!(code, 2, "{args:?}: {stderr}");
-        assert!(stdout.is_empty() && !stderr.is_empty(), "{args:?}: {stdout}");
+        assert!(
+            stdout.is_empty() && !stderr.is_empty(),
+            "{args:?}: {stdout}"
+        );
     }
 }
 
@@ -72,7 +75,10 @@ fn an_unreachable_cluster_is_4_within_the_timeout_and_says_what_to_type() {
         let (code, stdout, stderr) = run(&args);
         assert_eq!(code, 4, "{args:?}: {stderr}");
         assert!(stdout.is_empty(), "{args:?}: {stdout}");
-        assert!(stderr.contains(NOBODY) && stderr.contains("floe dev"), "{stderr}");
+        assert!(
+            stderr.contains(NOBODY) && stderr.contains("floe dev"),
+            "{stderr}"
+        );
         assert!(began.elapsed() < Duration::from_secs(10), "{args:?}");
     }
 }
@@ -85,7 +91,10 @@ fn a_configuration_file_is_refused_with_file_line_and_nearest_key() {
     std::fs::write(&path, "[storage]\ndata_dri = \"x\"\n").unwrap();
     let (code, _, stderr) = run(&["serve", "--check", "--config", config]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("node.toml:2") && stderr.contains("storage.data_dir"), "{stderr}");
+    assert!(
+        stderr.contains("node.toml:2") && stderr.contains("storage.data_dir"),
+        "{stderr}"
+    );
     // Cut in the middle of a value, as by a full disk.
     std::fs::write(&path, "[node]\nid = 1\n[storage]\ndata_dir = \"/var/li").unwrap();
     let (code, _, stderr) = run(&["serve", "--check", "--config", config]);
@@ -96,9 +105,17 @@ fn a_configuration_file_is_refused_with_file_line_and_nearest_key() {
     let (code, stdout, _) = run(&["config", "show", "--config", config, "-o", "json"]);
     assert_eq!(code, 0);
     let rows: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    let id = rows.as_array().unwrap().iter().find(|row| row["key"] == "node.id").unwrap();
+    let id = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["key"] == "node.id")
+        .unwrap();
     assert_eq!(id["value"], "7");
-    assert!(id["source"].as_str().unwrap().ends_with("node.toml:2"), "{id}");
+    assert!(
+        id["source"].as_str().unwrap().ends_with("node.toml:2"),
+        "{id}"
+    );
     std::fs::remove_file(&path).unwrap();
     assert_eq!(run(&["serve", "--check", "--config", config]).0, 1);
 }
@@ -107,7 +124,12 @@ fn a_configuration_file_is_refused_with_file_line_and_nearest_key() {
 fn version_names_the_release_the_commit_and_the_formats() {
     let (code, stdout, _) = run(&["--version"]);
     assert_eq!(code, 0);
-    for word in [env!("CARGO_PKG_VERSION"), "commit", "disk format", "wire format"] {
+    for word in [
+        env!("CARGO_PKG_VERSION"),
+        "commit",
+        "disk format",
+        "wire format",
+    ] {
         assert!(stdout.contains(word), "{stdout}");
     }
 }
@@ -121,7 +143,12 @@ fn a_reader_that_goes_away_is_a_success() {
         .unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{stderr}");
     assert!(stderr.is_empty(), "{stderr}");
 }

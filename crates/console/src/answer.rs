@@ -18,14 +18,17 @@ pub(crate) fn answer(method: &Method, path: &str, broker: &Broker) -> Response<F
         "/readyz" => readyz,
         "/metrics" => metrics,
         _ => {
-            let pages = json!({ "error": "no such page", "pages": ["/livez", "/readyz", "/metrics"] });
+            let pages =
+                json!({ "error": "no such page", "pages": ["/livez", "/readyz", "/metrics"] });
             return page(StatusCode::NOT_FOUND, JSON_TYPE, pages.to_string());
         }
     };
     if method != Method::GET && method != Method::HEAD {
         let refusal = json!({ "error": "only GET and HEAD" }).to_string();
         let mut response = self::page(StatusCode::METHOD_NOT_ALLOWED, JSON_TYPE, refusal);
-        response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        response
+            .headers_mut()
+            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     page(broker)
@@ -34,7 +37,11 @@ pub(crate) fn answer(method: &Method, path: &str, broker: &Broker) -> Response<F
 /// 200 while the event loop turns and the store works.
 fn livez(broker: &Broker) -> Response<Full<Bytes>> {
     let alive = broker.is_alive();
-    let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if alive {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     page(status, JSON_TYPE, json!({ "alive": alive }).to_string())
 }
 
@@ -42,8 +49,16 @@ fn livez(broker: &Broker) -> Response<Full<Bytes>> {
 fn readyz(broker: &Broker) -> Response<Full<Bytes>> {
     let reasons = broker.readiness();
     let ready = reasons.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    page(status, JSON_TYPE, json!({ "ready": ready, "reasons": reasons }).to_string())
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    page(
+        status,
+        JSON_TYPE,
+        json!({ "ready": ready, "reasons": reasons }).to_string(),
+    )
 }
 
 fn metrics(broker: &Broker) -> Response<Full<Bytes>> {
@@ -54,7 +69,13 @@ fn page(status: StatusCode, content_type: &'static str, body: String) -> Respons
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static(content_type),
+    );
+    headers.insert(
+        CACHE_CONTROL,
+        hyper::header::HeaderValue::from_static("no-store"),
+    );
     response
 }

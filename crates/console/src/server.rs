@@ -63,7 +63,9 @@ impl Console {
 
 impl std::fmt::Debug for Console {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Console").field("local_addr", &self.local_addr).finish_non_exhaustive()
+        f.debug_struct("Console")
+            .field("local_addr", &self.local_addr)
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,13 +21,20 @@ pub(super) async fn run(args: ConsumeArgs) -> Result<(), CommandError> {
     let topic = BenchTopic::prepare(&connection, &args.topic, &env).await?;
     if topic.is_own {
         let bar = progress::bar("writing", Some(args.records));
-        let producer = connection.client.producer(topic.name.as_str()).build().await;
+        let producer = connection
+            .client
+            .producer(topic.name.as_str())
+            .build()
+            .await;
         let producer = producer.map_err(|error| connection.explain(&error))?;
         let size_bytes = as_usize(args.record_size);
         let written = fill(&env, vec![producer], &topic, args.records, size_bytes, &bar).await?;
         bar.finish_and_clear();
         if written.errors > 0 {
-            return Err(CommandError::failed(format!("{} records failed", written.errors)));
+            return Err(CommandError::failed(format!(
+                "{} records failed",
+                written.errors
+            )));
         }
     }
     let before = read_counters(&connection).await;
@@ -54,7 +61,10 @@ async fn read_all(
         u64::try_from(end - start).unwrap_or(0)
     });
     let bar = progress::bar("read", Some(total.sum()));
-    let builder = connection.client.reader().topic(topic.name.as_str(), Start::Start);
+    let builder = connection
+        .client
+        .reader()
+        .topic(topic.name.as_str(), Start::Start);
     let mut reader = builder.build().await?;
     let mut tally = Tally::new();
     let mut asked = clock.now();
@@ -68,7 +78,10 @@ async fn read_all(
         tally.add(size_bytes, now.saturating_sub(asked));
         asked = now;
         bar.inc(1);
-        if ends.get(&message.partition).is_some_and(|end| message.offset + 1 >= *end) {
+        if ends
+            .get(&message.partition)
+            .is_some_and(|end| message.offset + 1 >= *end)
+        {
             ends.remove(&message.partition);
         }
     }

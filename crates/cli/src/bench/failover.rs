@@ -40,7 +40,12 @@ pub(super) async fn run(args: FailoverArgs) -> Result<(), CommandError> {
     let env = real_env()?;
     let connection = Connection::open(&args.connect).await?;
     let topic = BenchTopic::prepare(&connection, &args.topic, &env).await?;
-    let built = connection.client.producer(topic.name.as_str()).linger(Duration::ZERO).build().await;
+    let built = connection
+        .client
+        .producer(topic.name.as_str())
+        .linger(Duration::ZERO)
+        .build()
+        .await;
     let producer = built.map_err(|error| connection.explain(&error))?;
     let before = layout(&connection, &topic).await?;
     let mut run = Run::new(&env, producer, topic.partitions, &args);
@@ -73,7 +78,9 @@ struct Run {
 impl Run {
     fn new(env: &Env, producer: Producer, partitions: u32, args: &FailoverArgs) -> Self {
         let spread = Duration::from_millis(u64::from(partitions) * 1000 / RATE_MAX);
-        let interval = args.interval.unwrap_or(spread.max(Duration::from_millis(100)));
+        let interval = args
+            .interval
+            .unwrap_or(spread.max(Duration::from_millis(100)));
         Self {
             lanes: Lanes::new(producer, partitions, env.clock.clone()),
             clock: env.clock.clone(),
@@ -85,7 +92,8 @@ impl Run {
     async fn all(&mut self, args: &FailoverArgs) -> Result<(), CommandError> {
         let bar = progress::bar("producing steadily", None);
         let began = self.clock.now();
-        self.produce_until(|_, now| now >= began + args.before).await?;
+        self.produce_until(|_, now| now >= began + args.before)
+            .await?;
         if let Some(partition) = self.lanes.first_unheard() {
             let what = format!("partition {partition} took no record before the command");
             return Err(CommandError::failed(what).next("floe cluster status"));
@@ -99,9 +107,13 @@ impl Run {
                 step = self.step() => step?,
             }
         };
-        let ended = ended.map_err(|error| CommandError::failed(format!("{}: {error}", args.exec)))?;
+        let ended =
+            ended.map_err(|error| CommandError::failed(format!("{}: {error}", args.exec)))?;
         if !ended.success() {
-            return Err(CommandError::failed(format!("'{}' ended with {ended}", args.exec)));
+            return Err(CommandError::failed(format!(
+                "'{}' ended with {ended}",
+                args.exec
+            )));
         }
         bar.set_message("waiting for all partitions");
         let probed = self.clock.now();
@@ -148,7 +160,10 @@ impl Run {
 fn spawn_shell(command: &str) -> Result<tokio::process::Child, CommandError> {
     use std::os::fd::AsFd as _;
     let cannot = |error| CommandError::failed(format!("cannot run '{command}': {error}"));
-    let stderr = std::io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
+    let stderr = std::io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(cannot)?;
     Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use floe_client::{Compression, Offset};
 use floe_env::{Clock, Env};
-use floe_journal::{AppendError, GroupKind, GroupLog, Journal, JournalConfig, JournalMetrics, StoreError};
+use floe_journal::{
+    AppendError, GroupKind, GroupLog, Journal, JournalConfig, JournalMetrics, StoreError,
+};
 use floe_model::{LogId, LogIndex, NodeId, RaftGroupId, Term};
 use floe_record::{BatchBuilder, Entry, EntryBody, Record, StampedBatch};
 use serde::Serialize;
@@ -83,7 +85,9 @@ async fn measure(env: &Env, dir: &Path, args: &JournalArgs) -> Result<JournalRep
     let mut groups = Vec::new();
     for number in 0..args.groups.max(1) {
         let id = RaftGroupId(RaftGroupId::PARTITIONS_FIRST.0 + number);
-        let group = journal.create_group(id, GroupKind::Data, Bytes::new()).await;
+        let group = journal
+            .create_group(id, GroupKind::Data, Bytes::new())
+            .await;
         groups.push(group.map_err(failed)?);
     }
     let mut batch = BatchBuilder::new(Compression::None);
@@ -99,7 +103,13 @@ async fn measure(env: &Env, dir: &Path, args: &JournalArgs) -> Result<JournalRep
         .into_iter()
         .map(|group| {
             let (batch, in_flight) = (batch.clone(), args.in_flight.max(1));
-            env.spawn.task(append_all(group, batch, in_flight, env.clock.clone(), stop.clone()))
+            env.spawn.task(append_all(
+                group,
+                batch,
+                in_flight,
+                env.clock.clone(),
+                stop.clone(),
+            ))
         })
         .collect();
     let bar = progress::bar("appending", None);
@@ -107,16 +117,17 @@ async fn measure(env: &Env, dir: &Path, args: &JournalArgs) -> Result<JournalRep
     stop.cancel();
     let mut tally = Tally::new();
     for group in appending {
-        let of_group = group.await.map_err(|error| CommandError::failed(error.to_string()))?;
+        let of_group = group
+            .await
+            .map_err(|error| CommandError::failed(error.to_string()))?;
         tally.merge(&of_group?);
     }
     bar.finish_and_clear();
     let seconds = env.clock.now().saturating_sub(began).as_secs_f64();
     let (after, cpu_s) = (journal.metrics(), (cpu_us()? - cpu_before) as f64 / 1e6);
     journal.shutdown().await.map_err(failed)?;
-    let written = |metrics: &JournalMetrics| {
-        metrics.journal_bytes_written + metrics.segment_bytes_written
-    };
+    let written =
+        |metrics: &JournalMetrics| metrics.journal_bytes_written + metrics.segment_bytes_written;
     let bytes_written = written(&after) - written(&before);
     let bytes = tally.bytes.max(1) as f64;
     Ok(JournalReport {
@@ -146,7 +157,9 @@ async fn append_all(
 ) -> Result<Tally, CommandError> {
     let mut tally = Tally::new();
     let mut waiting = std::collections::VecDeque::new();
-    let mut index = group.last_log_id().map_or(LogIndex(0), |last| last.index.next());
+    let mut index = group
+        .last_log_id()
+        .map_or(LogIndex(0), |last| last.index.next());
     while !stop.is_cancelled() || !waiting.is_empty() {
         if waiting.len() < in_flight && !stop.is_cancelled() {
             let began = clock.now();

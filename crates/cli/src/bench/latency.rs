@@ -33,7 +33,12 @@ pub(super) async fn run(args: LatencyArgs) -> Result<(), CommandError> {
     let env = real_env()?;
     let connection = Connection::open(&args.connect).await?;
     let topic = BenchTopic::prepare(&connection, &args.topic, &env).await?;
-    let built = connection.client.producer(topic.name.as_str()).linger(Duration::ZERO).build().await;
+    let built = connection
+        .client
+        .producer(topic.name.as_str())
+        .linger(Duration::ZERO)
+        .build()
+        .await;
     let producer = built.map_err(|error| connection.explain(&error))?;
     let before = read_counters(&connection).await;
     let began = env.clock.now();

@@ -80,7 +80,9 @@ pub(super) async fn fill(
     }
     let mut all = Tally::new();
     for lane in lanes {
-        let tally = lane.await.map_err(|error| CommandError::failed(error.to_string()))?;
+        let tally = lane
+            .await
+            .map_err(|error| CommandError::failed(error.to_string()))?;
         all.merge(&tally);
     }
     Ok(all)

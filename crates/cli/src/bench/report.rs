@@ -46,12 +46,20 @@ pub(super) type Counters = BTreeMap<u32, NodeStats>;
 /// Asks every node.
 pub(super) async fn read_counters(connection: &Connection) -> Counters {
     let admin = connection.client.admin().timeout(STATS_TIMEOUT);
-    let nodes = admin.cluster().await.map(|cluster| cluster.nodes).unwrap_or_default();
+    let nodes = admin
+        .cluster()
+        .await
+        .map(|cluster| cluster.nodes)
+        .unwrap_or_default();
     let asked = nodes.into_iter().map(|node| {
         let admin = admin.clone();
         async move { Some((node.node.0, admin.node_stats(node.node).await.ok()?)) }
     });
-    futures::future::join_all(asked).await.into_iter().flatten().collect()
+    futures::future::join_all(asked)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The differences; a node that restarted in between counts from its start.
@@ -59,7 +67,11 @@ pub(super) fn costs(before: &Counters, after: &Counters) -> Vec<NodeCost> {
     let cost = |(&id, now): (&u32, &NodeStats)| {
         let then = before.get(&id).cloned().unwrap_or_default();
         let restarted = now.cpu_us < then.cpu_us;
-        let then = if restarted { NodeStats::default() } else { then };
+        let then = if restarted {
+            NodeStats::default()
+        } else {
+            then
+        };
         NodeCost {
             id,
             cpu_s: (now.cpu_us - then.cpu_us) as f64 / 1e6,
@@ -140,7 +152,10 @@ mod tests {
         let before = Counters::from([(1, stats(1_000_000, 10)), (2, stats(9_000_000, 90))]);
         let after = Counters::from([(1, stats(3_000_000, 15)), (2, stats(1_000_000, 4))]);
         let costs = costs(&before, &after);
-        let seen: Vec<_> = costs.iter().map(|c| (c.id, c.cpu_s, c.journal_syncs)).collect();
+        let seen: Vec<_> = costs
+            .iter()
+            .map(|c| (c.id, c.cpu_s, c.journal_syncs))
+            .collect();
         assert_eq!(seen, [(1, 2.0, 5), (2, 1.0, 4)]);
     }
 
@@ -150,8 +165,16 @@ mod tests {
         let json = serde_json::to_value(report).unwrap();
         let fields: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
         let mut expected = vec![
-            "records", "bytes", "seconds", "records_per_s", "mb_per_s", "p50_ms", "p99_ms",
-            "p999_ms", "errors", "nodes",
+            "records",
+            "bytes",
+            "seconds",
+            "records_per_s",
+            "mb_per_s",
+            "p50_ms",
+            "p99_ms",
+            "p999_ms",
+            "errors",
+            "nodes",
         ];
         expected.sort_unstable();
         assert_eq!(fields, expected);

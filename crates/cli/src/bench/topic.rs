@@ -37,7 +37,10 @@ impl BenchTopic {
         if !is_own {
             request = request.if_not_exists();
         }
-        let made = request.send().await.map_err(|error| connection.explain(&error))?;
+        let made = request
+            .send()
+            .await
+            .map_err(|error| connection.explain(&error))?;
         let partitions = u32::try_from(made.partitions.len()).unwrap_or(u32::MAX);
         Ok(Self {
             name,
@@ -50,7 +53,10 @@ impl BenchTopic {
     /// Deletes it if it was made for this run only.
     pub(super) async fn clean_up(&self, connection: &Connection) {
         if self.delete_afterwards {
-            let deleted = connection.working_admin().delete_topic(self.name.as_str()).await;
+            let deleted = connection
+                .working_admin()
+                .delete_topic(self.name.as_str())
+                .await;
             if let Err(error) = deleted {
                 eprintln!("topic '{}' is left behind: {error}", self.name);
             }

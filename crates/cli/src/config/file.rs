@@ -87,7 +87,8 @@ fn scalar(value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Boolean(flag) => Ok(flag.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
         DeValue::Array(items) => {
-            let items: Result<Vec<_>, _> = items.iter().map(|item| scalar(item.get_ref())).collect();
+            let items: Result<Vec<_>, _> =
+                items.iter().map(|item| scalar(item.get_ref())).collect();
             Ok(items?.join(","))
         }
         _ => Err("expected text, a whole number, true, false or a list".to_owned()),
@@ -102,9 +103,15 @@ mod tests {
     fn entries_carry_their_line() {
         let text = "[node]\nid = 3\n\n[cluster]\nseeds = [\n  \"1@a:1\",\n  \"3@b:1\",\n]\n";
         let entries = read(text).unwrap();
-        let seen: Vec<_> = entries.iter().map(|e| (e.path, e.text.as_str(), e.line)).collect();
+        let seen: Vec<_> = entries
+            .iter()
+            .map(|e| (e.path, e.text.as_str(), e.line))
+            .collect();
         assert!(seen.contains(&("node.id", "3", 2)), "{seen:?}");
-        assert!(seen.contains(&("cluster.seeds", "1@a:1,3@b:1", 5)), "{seen:?}");
+        assert!(
+            seen.contains(&("cluster.seeds", "1@a:1,3@b:1", 5)),
+            "{seen:?}"
+        );
     }
 
     #[test]

@@ -18,12 +18,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    const fn new(
-        path: &'static str,
-        kind: Kind,
-        default: &'static str,
-        doc: &'static str,
-    ) -> Self {
+    const fn new(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
         Self {
             path,
             kind,
@@ -45,7 +40,9 @@ impl Key {
 
     /// The part behind the dot.
     pub(crate) fn name(&self) -> &'static str {
-        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+        self.path
+            .split_once('.')
+            .map_or(self.path, |(_, name)| name)
     }
 }
 

@@ -74,7 +74,10 @@ impl Settings {
     /// Every key at its default.
     pub(crate) fn defaults() -> Self {
         let by_path = KEYS.iter().map(|key| {
-            let value = key.kind.parse(key.default).expect("defaults are checked by a test");
+            let value = key
+                .kind
+                .parse(key.default)
+                .expect("defaults are checked by a test");
             let setting = Setting {
                 text: key.default.to_owned(),
                 value,

@@ -86,7 +86,10 @@ fn refuse_wildcard(settings: &Settings, listen: &Key, told: &Key) -> Result<(), 
     for (key, addr) in [(listen, addr), (told, advertised)] {
         let must_be_real = key == told || advertised.is_empty();
         if must_be_real && is_wildcard(addr) {
-            let what = format!("{} = '{addr}' is a wildcard that nobody can connect to", key.path);
+            let what = format!(
+                "{} = '{addr}' is a wildcard that nobody can connect to",
+                key.path
+            );
             return Err(CommandError::usage(what)
                 .at(format!("others need a real address in {}", told.path))
                 .next(format!("floe serve --set {}=HOST:PORT", told.path)));
@@ -145,7 +148,11 @@ mod tests {
     #[test]
     fn seeds_become_nodes_with_addresses() {
         let config = config(&["cluster.seeds=2@a:1,1@b:1"]).unwrap();
-        let seeds: Vec<_> = config.seeds.iter().map(|s| (s.node_id.0, &*s.peer_addr)).collect();
+        let seeds: Vec<_> = config
+            .seeds
+            .iter()
+            .map(|s| (s.node_id.0, &*s.peer_addr))
+            .collect();
         assert_eq!(seeds, [(2, "a:1"), (1, "b:1")]);
     }
 }

@@ -76,7 +76,12 @@ pub(crate) fn page() -> String {
 mod tests {
     #[test]
     fn the_example_of_the_page_is_a_legal_file() {
-        let toml = super::EXAMPLE.split("```").nth(1).unwrap().strip_prefix("toml").unwrap();
+        let toml = super::EXAMPLE
+            .split("```")
+            .nth(1)
+            .unwrap()
+            .strip_prefix("toml")
+            .unwrap();
         assert!(crate::config::file::read(toml).is_ok());
     }
 }

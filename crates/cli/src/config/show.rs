@@ -36,7 +36,10 @@ pub(crate) fn run(args: &ShowArgs) -> Result<(), CommandError> {
         })
         .collect();
     let mut out = Stdout::new();
-    out.rows(args.output.output, &rows, &["KEY", "VALUE", "SOURCE"], |row| {
-        vec![row.key.to_owned(), row.value.clone(), row.source.clone()]
-    })
+    out.rows(
+        args.output.output,
+        &rows,
+        &["KEY", "VALUE", "SOURCE"],
+        |row| vec![row.key.to_owned(), row.value.clone(), row.source.clone()],
+    )
 }

@@ -62,7 +62,9 @@ impl Kind {
                 _ => Err("expected true or false".to_owned()),
             },
             Self::Integer(min, max) => {
-                let number = text.parse().map_err(|_| "expected a whole number".to_owned())?;
+                let number = text
+                    .parse()
+                    .map_err(|_| "expected a whole number".to_owned())?;
                 in_range(number, min, max, |n| n.to_string()).map(Value::Number)
             }
             Self::Bytes(min, max) => {
@@ -120,10 +122,16 @@ fn check_address(text: &str) -> Result<(), String> {
 }
 
 fn parse_seeds(text: &str) -> Result<Vec<(u32, String)>, String> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     let seed = |part: &str| {
         let (id, addr) = part.split_once('@')?;
-        let id: u32 = id.parse().ok().filter(|&id| id > 0 && i32::try_from(id).is_ok())?;
+        let id: u32 = id
+            .parse()
+            .ok()
+            .filter(|&id| id > 0 && i32::try_from(id).is_ok())?;
         check_address(addr).ok()?;
         Some((id, addr.to_owned()))
     };
@@ -148,7 +156,9 @@ const BYTE_UNITS: [(&str, u64); 10] = [
 /// Reads `512 MiB`, `64KiB`, `1 GB` or a plain number of bytes.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
-    let unit = BYTE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let unit = BYTE_UNITS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let (Ok(number), Some(&(_, factor))) = (number.parse::<u64>(), unit) else {
         return Err("expected a size such as 512 MiB or 64 KiB".to_owned());
     };
@@ -180,14 +190,18 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 fn split_unit(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     (&text[..end], text[end..].trim())
 }
 
 /// The largest unit that gives a whole number.
 pub(crate) fn show_bytes(bytes: u64) -> String {
     let binary = BYTE_UNITS[2..6].iter().rev();
-    let unit = binary.filter(|(_, factor)| bytes > 0 && bytes % factor == 0).max_by_key(|u| u.1);
+    let unit = binary
+        .filter(|(_, factor)| bytes > 0 && bytes % factor == 0)
+        .max_by_key(|u| u.1);
     match unit {
         Some((name, factor)) => format!("{} {name}", bytes / factor),
         None => format!("{bytes} B"),

@@ -30,7 +30,9 @@ impl Finish {
     /// Whether the record lies before the end of its partition. Says also that all before it is
     /// read.
     pub(super) fn wants(&mut self, message: &Message) -> bool {
-        self.ends.as_mut().is_none_or(|ends| ends.reach(message.partition, message.offset))
+        self.ends
+            .as_mut()
+            .is_none_or(|ends| ends.reach(message.partition, message.offset))
     }
 
     /// Notes that a record was printed.
@@ -59,7 +61,11 @@ impl Finish {
         }
         let others_only = source.is_member
             && !ends.left.keys().any(|index| {
-                source.consumer.assignment().iter().any(|owned| owned.partition == *index)
+                source
+                    .consumer
+                    .assignment()
+                    .iter()
+                    .any(|owned| owned.partition == *index)
             });
         if others_only && let Some(committed) = source.committed().await {
             for (index, offset) in committed {
@@ -106,12 +112,17 @@ mod tests {
     use super::*;
 
     fn offsets(of: &[(u32, i64)]) -> BTreeMap<PartitionIndex, Offset> {
-        of.iter().map(|&(index, offset)| (PartitionIndex(index), Offset(offset))).collect()
+        of.iter()
+            .map(|&(index, offset)| (PartitionIndex(index), Offset(offset)))
+            .collect()
     }
 
     #[test]
     fn a_partition_is_read_up_to_the_end_it_had_at_the_start() {
-        let mut ends = Ends::new(&offsets(&[(0, 2), (1, 0), (2, 5)]), &offsets(&[(0, 0), (2, 5)]));
+        let mut ends = Ends::new(
+            &offsets(&[(0, 2), (1, 0), (2, 5)]),
+            &offsets(&[(0, 0), (2, 5)]),
+        );
         assert!(ends.reach(PartitionIndex(0), Offset(0)));
         assert!(!ends.left.is_empty());
         assert!(ends.reach(PartitionIndex(0), Offset(1)));

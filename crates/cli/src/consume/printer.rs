@@ -58,8 +58,11 @@ impl Printer {
         match self.form {
             OutputForm::Json => self.out.json(&Row::new(message)),
             OutputForm::Table => {
-                let headers: Vec<_> =
-                    message.headers.iter().map(|h| (&h.key[..], h.value.as_deref())).collect();
+                let headers: Vec<_> = message
+                    .headers
+                    .iter()
+                    .map(|h| (&h.key[..], h.value.as_deref()))
+                    .collect();
                 let view = View {
                     topic: message.topic.as_str(),
                     partition: message.partition.0,
@@ -124,6 +127,9 @@ mod tests {
     fn bytes_that_are_no_text_are_shown_as_hexadecimal() {
         assert_eq!(text_or_hex(None), (None, None));
         assert_eq!(text_or_hex(Some(b"")), (Some(""), None));
-        assert_eq!(text_or_hex(Some(b"\xff\x01")), (None, Some("ff01".to_owned())));
+        assert_eq!(
+            text_or_hex(Some(b"\xff\x01")),
+            (None, Some("ff01".to_owned()))
+        );
     }
 }

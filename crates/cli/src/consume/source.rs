@@ -62,7 +62,11 @@ impl Source {
                 name: group.to_owned(),
                 topic_id: connection.admin().describe_topic(topic).await?.topic_id,
             };
-            let builder = connection.client.consumer(group).topics([topic]).manual_commit();
+            let builder = connection
+                .client
+                .consumer(group)
+                .topics([topic])
+                .manual_commit();
             return Ok(Self {
                 consumer: builder.start(start_of(place)).build().await?,
                 is_member: true,
@@ -105,8 +109,14 @@ impl Source {
     pub(super) async fn committed(&self) -> Option<BTreeMap<PartitionIndex, Offset>> {
         let view = self.group.as_ref()?;
         let stored = view.admin.group_offsets(view.name.as_str()).await.ok()?;
-        let of_topic = stored.into_iter().filter(|stored| stored.key.topic_id == view.topic_id);
-        Some(of_topic.map(|stored| (stored.key.partition, stored.offset)).collect())
+        let of_topic = stored
+            .into_iter()
+            .filter(|stored| stored.key.topic_id == view.topic_id);
+        Some(
+            of_topic
+                .map(|stored| (stored.key.partition, stored.offset))
+                .collect(),
+        )
     }
 
     /// Tells people why nothing happens.

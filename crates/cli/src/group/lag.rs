@@ -49,7 +49,10 @@ pub(super) async fn describe(args: NamedArgs) -> Result<(), CommandError> {
         Ok(group) => group,
         Err(error) => return Err(connection.explain_group(&error, &args.group).await),
     };
-    let topics = admin.topics().await.map_err(|error| connection.explain(&error))?;
+    let topics = admin
+        .topics()
+        .await
+        .map_err(|error| connection.explain(&error))?;
     let partitions = partition_lags(&connection, &group, &topics).await?;
     let document = GroupDocument {
         group: group.group.to_string(),
@@ -100,12 +103,17 @@ async fn partition_lags(
     }
     let mut rows = Vec::new();
     for topic in topics {
-        let of_topic = committed.iter().filter(|(key, _)| key.topic_id == topic.topic_id);
+        let of_topic = committed
+            .iter()
+            .filter(|(key, _)| key.topic_id == topic.topic_id);
         let of_topic: Vec<_> = of_topic.collect();
         if of_topic.is_empty() {
             continue;
         }
-        let ends = connection.admin().offsets(topic.name.as_str(), Start::End).await;
+        let ends = connection
+            .admin()
+            .offsets(topic.name.as_str(), Start::End)
+            .await;
         let ends = ends.map_err(|error| connection.explain(&error))?;
         for (key, &offset) in of_topic {
             let end = ends.get(&key.partition).copied().flatten().map(|end| end.0);
@@ -145,5 +153,8 @@ fn print(document: &GroupDocument, out: &mut Stdout) -> Result<(), CommandError>
             row.member_id.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     });
-    out.table(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"], rows)
+    out.table(
+        &["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"],
+        rows,
+    )
 }

@@ -68,7 +68,10 @@ impl<R: Read> LineReader<R> {
         if line.last() == Some(&b'\n') {
             line.pop();
         } else if line.len() as u64 == limit {
-            let what = format!("line {} is longer than {BATCH_BYTES_MAX} bytes", self.lines_read);
+            let what = format!(
+                "line {} is longer than {BATCH_BYTES_MAX} bytes",
+                self.lines_read
+            );
             return Err(CommandError::usage(what).at("nothing after it was sent"));
         }
         Ok(Some(Bytes::from(line)))
@@ -123,7 +126,10 @@ mod tests {
         assert!(all_lines(b"").unwrap().is_empty());
         assert_eq!(all_lines(b"\n").unwrap(), [&b""[..]]);
         let many = "x\n".repeat(CHUNK_LINES_MAX * 2 + 1);
-        assert_eq!(all_lines(many.as_bytes()).unwrap().len(), CHUNK_LINES_MAX * 2 + 1);
+        assert_eq!(
+            all_lines(many.as_bytes()).unwrap().len(),
+            CHUNK_LINES_MAX * 2 + 1
+        );
     }
 
     #[test]

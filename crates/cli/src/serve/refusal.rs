@@ -45,7 +45,10 @@ pub(crate) fn explain_failure(failure: &NodeFailure, data_dir: &Path) -> Command
 }
 
 fn verify(data_dir: &Path) -> String {
-    format!("check the data directory:  floe log verify {}", data_dir.display())
+    format!(
+        "check the data directory:  floe log verify {}",
+        data_dir.display()
+    )
 }
 
 /// The failure for an address that cannot be bound.

@@ -50,7 +50,11 @@ impl TopicRow {
 
 /// Replicas of each partition.
 fn replication_of(info: &TopicInfo) -> usize {
-    info.partitions.iter().map(|p| p.replicas.len()).max().unwrap_or(0)
+    info.partitions
+        .iter()
+        .map(|p| p.replicas.len())
+        .max()
+        .unwrap_or(0)
 }
 
 /// A partition.
@@ -76,8 +80,16 @@ pub(crate) struct PartitionRow {
 
 impl PartitionRow {
     /// Names of the cells.
-    pub(crate) const HEADER: [&'static str; 8] =
-        ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ALIVE", "START", "END"];
+    pub(crate) const HEADER: [&'static str; 8] = [
+        "TOPIC",
+        "PARTITION",
+        "LEADER",
+        "EPOCH",
+        "REPLICAS",
+        "ALIVE",
+        "START",
+        "END",
+    ];
 
     /// From a layout.
     pub(crate) fn new(topic: &str, info: &PartitionInfo) -> Self {
@@ -108,7 +120,8 @@ impl PartitionRow {
         vec![
             self.topic.clone(),
             self.partition.to_string(),
-            self.leader.map_or_else(|| "none".to_owned(), |node| node.to_string()),
+            self.leader
+                .map_or_else(|| "none".to_owned(), |node| node.to_string()),
             self.leader_epoch.to_string(),
             list(&self.replicas),
             list(&self.alive_replicas),
@@ -136,7 +149,11 @@ impl TopicDocument {
             topic_id: info.topic_id.to_string(),
             replication: replication_of(info),
             configs: info.configs.clone(),
-            partitions: info.partitions.iter().map(|p| PartitionRow::new(&name, p)).collect(),
+            partitions: info
+                .partitions
+                .iter()
+                .map(|p| PartitionRow::new(&name, p))
+                .collect(),
             name,
         }
     }
@@ -150,7 +167,11 @@ impl TopicDocument {
         for row in &mut self.partitions {
             let index = PartitionIndex(row.partition);
             let of = |offsets: &BTreeMap<PartitionIndex, Option<Offset>>| {
-                offsets.get(&index).copied().flatten().map(|offset| offset.0)
+                offsets
+                    .get(&index)
+                    .copied()
+                    .flatten()
+                    .map(|offset| offset.0)
             };
             row.log_start_offset = of(starts).or(row.log_start_offset);
             row.high_watermark = of(ends).or(row.high_watermark);
@@ -168,6 +189,9 @@ impl TopicDocument {
             out.line(&format!("setting      {key}={value}"))?;
         }
         out.line("")?;
-        out.table(&PartitionRow::HEADER, self.partitions.iter().map(PartitionRow::cells))
+        out.table(
+            &PartitionRow::HEADER,
+            self.partitions.iter().map(PartitionRow::cells),
+        )
     }
 }

@@ -68,10 +68,16 @@ impl Verdict {
         Stdout::new().document(form, self, |verdict| {
             let count = |number: u64| number.to_string();
             vec![
-                ("affected", format!("{} of {} partitions", verdict.affected, verdict.partitions)),
+                (
+                    "affected",
+                    format!("{} of {} partitions", verdict.affected, verdict.partitions),
+                ),
                 ("p50", format!("{:.0} ms", verdict.p50_ms)),
                 ("max", format!("{:.0} ms", verdict.max_ms)),
-                ("others, max", format!("{:.0} ms", verdict.unaffected_max_ms)),
+                (
+                    "others, max",
+                    format!("{:.0} ms", verdict.unaffected_max_ms),
+                ),
                 ("unavailable", verdict.unavailable.to_string()),
                 ("acknowledged", count(verdict.acked)),
                 ("errors", count(verdict.errors)),
@@ -84,7 +90,9 @@ impl Verdict {
         }
         match self.unavailable {
             0 => Ok(()),
-            away => Err(CommandError::failed(format!("{away} partitions did not come back"))),
+            away => Err(CommandError::failed(format!(
+                "{away} partitions did not come back"
+            ))),
         }
     }
 }
@@ -115,7 +123,10 @@ pub(super) async fn count_lost(
     let doubled = (acked - missing.len()) as u64;
     let mut ends = find_offsets(connection, &topic.name, Place::End).await?;
     ends.retain(|_, end| *end > Offset::ZERO);
-    let builder = connection.client.reader().topic(topic.name.as_str(), Start::Start);
+    let builder = connection
+        .client
+        .reader()
+        .topic(topic.name.as_str(), Start::Start);
     let mut reader = builder.build().await?;
     while !ends.is_empty() {
         let Some(message) = reader.next().await else {
@@ -123,11 +134,17 @@ pub(super) async fn count_lost(
         };
         let message = message?;
         let key = (message.partition.0, message.offset.0);
-        let number = message.value.as_ref().and_then(|value| value.first_chunk().copied());
+        let number = message
+            .value
+            .as_ref()
+            .and_then(|value| value.first_chunk().copied());
         if number.map(u64::from_le_bytes) == missing.get(&key).copied() {
             missing.remove(&key);
         }
-        if ends.get(&message.partition).is_some_and(|end| message.offset + 1 >= *end) {
+        if ends
+            .get(&message.partition)
+            .is_some_and(|end| message.offset + 1 >= *end)
+        {
             ends.remove(&message.partition);
         }
     }

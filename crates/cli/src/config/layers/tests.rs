@@ -6,7 +6,9 @@ use super::*;
 fn with(file: &str, env: &[(&str, &str)], set: &[&str]) -> Result<Settings, CommandError> {
     let mut settings = Settings::defaults();
     settings.add_file(Path::new("node.toml"), file)?;
-    let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let env = env
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     settings.add_env(env)?;
     settings.add_flags(&SettingArgs {
         set: set.iter().map(|&pair| pair.to_owned()).collect(),
@@ -22,7 +24,11 @@ fn source(settings: &Settings, key: &Key) -> String {
 #[test]
 fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let file = "[node]\nid = 2\nrack = \"a\"\n[limits]\ntail_memory = \"2 MiB\"\n";
-    let env = [("FLOE_NODE__ID", "3"), ("FLOE_NODE__RACK", "b"), ("HOME", "/x__y")];
+    let env = [
+        ("FLOE_NODE__ID", "3"),
+        ("FLOE_NODE__RACK", "b"),
+        ("HOME", "/x__y"),
+    ];
     let settings = with(file, &env, &["node.id=4"]).unwrap();
     assert_eq!(settings.number(&keys::NODE_ID), 4);
     assert_eq!(source(&settings, &keys::NODE_ID), "command line");
@@ -53,7 +59,13 @@ fn what_names_no_key_or_holds_no_value_is_refused_with_its_place() {
     let text = message(with("", &[], &["node.id"]));
     assert!(text.contains("SECTION.KEY=VALUE"), "{text}");
     let text = message(with("[node]\nid = 0\n", &[], &[]));
-    assert!(text.contains("must be 1 to") && text.contains("node.toml:2"), "{text}");
+    assert!(
+        text.contains("must be 1 to") && text.contains("node.toml:2"),
+        "{text}"
+    );
     let text = message(with("[limits]\ntail_memory = \"lots\"\n", &[], &[]));
-    assert!(text.contains("512 MiB") && text.contains("node.toml:2"), "{text}");
+    assert!(
+        text.contains("512 MiB") && text.contains("node.toml:2"),
+        "{text}"
+    );
 }
