@@ -35,15 +35,17 @@ macro_rules! messages {
         })?
     )*) => {$(
         $(#[$doc])*
-        #[doc = concat!("\n\n`", stringify!($name), "` of Kafka's message schema.")]
+        #[doc = "\n\nEach field states the versions that carry it."]
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name {
             $(
-                #[doc = concat!("In versions `", $(stringify!($($versions)*),)? "`.")]
+                #[doc = $crate::describe::carried!($($($versions)*)?)]
                 pub $field: $type,
             )*
             $($(
-                #[doc = concat!("Tagged field ", $tag, $(", in versions `", stringify!($($tag_versions)*), "`",)? ".")]
+                #[doc = concat!(
+                    "Tagged field ", $tag, ". ", $crate::describe::carried!($($($tag_versions)*)?)
+                )]
                 pub $tagged: $tagged_type,
             )*)?
         }
@@ -101,6 +103,16 @@ macro_rules! messages {
             }
         }
     )*};
+}
+
+/// The versions of a field, in words.
+macro_rules! carried {
+    () => {
+        "In every version."
+    };
+    ($($versions:tt)+) => {
+        concat!("In versions `", stringify!($($versions)+), "`.")
+    };
 }
 
 macro_rules! default_of {
@@ -215,4 +227,6 @@ macro_rules! sample_field {
 
 #[cfg(test)]
 pub(crate) use sample_field;
-pub(crate) use {default_of, has, messages, read_field, read_tagged, write_field, write_tagged};
+pub(crate) use {
+    carried, default_of, has, messages, read_field, read_tagged, write_field, write_tagged,
+};

@@ -175,9 +175,14 @@ impl<'a> Reader<'a> {
                 remaining,
             });
         }
-        let mut elements = Vec::with_capacity(count.min(remaining / size_of::<T>()));
-        for _ in 0..count {
-            self.charge(size_of::<T>())?;
+        // At least one: a vector that starts empty grows to four.
+        let reserved = count.min((remaining / size_of::<T>()).max(1));
+        self.charge(reserved * size_of::<T>())?;
+        let mut elements = Vec::with_capacity(reserved);
+        for index in 0..count {
+            if index >= reserved {
+                self.charge(size_of::<T>())?;
+            }
             elements.push(T::read(self)?);
         }
         Ok(Some(elements))

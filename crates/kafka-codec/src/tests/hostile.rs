@@ -147,6 +147,28 @@ fn many_tiny_elements_stop_at_the_memory_limit() {
 }
 
 #[test]
+fn vectors_hold_at_most_twice_what_they_are_charged() {
+    for topics in [1, 2, 3, 5, 100, 2_000] {
+        let topic = messages::MetadataRequestTopic {
+            name: Some("t".into()),
+            ..Default::default()
+        };
+        let request = MetadataRequest {
+            topics: Some(vec![topic.clone(); topics]),
+            ..Default::default()
+        };
+        let body = body_of(&request, 9);
+        let decoded = MetadataRequest::decode(&body, 9).unwrap().topics.unwrap();
+        assert!(
+            decoded.capacity() <= 2 * topics,
+            "{topics}: {}",
+            decoded.capacity()
+        );
+        assert!(decoded.capacity() * size_of_val(&topic) <= 2 * decoded_bytes_max(body.len()));
+    }
+}
+
+#[test]
 fn ordinary_messages_stay_far_below_the_memory_limit() {
     // One-letter topics of one partition, the densest names there are.
     for version in versions_of::<FetchRequest>() {
