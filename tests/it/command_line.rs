@@ -117,7 +117,7 @@ fn failures_have_their_exit_codes_and_say_what_to_type() {
         (&["topic", "create", "orders"], 1, "exists"),
         (&["topic", "create", "no/slash"], 2, "/"),
         (
-            &["topic", "create", "t", "--config", "retention.mss=1"],
+            &["topic", "create", "t", "--set", "retention.mss=1"],
             2,
             "retention.ms",
         ),
