@@ -19,7 +19,10 @@ pub(crate) struct Admission {
 impl Admission {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let permits_max = bytes_max.div_ceil(BYTES_PER_PERMIT).min(u32::MAX as usize);
-        Self { permits: Arc::new(Semaphore::new(permits_max)), permits_max }
+        Self {
+            permits: Arc::new(Semaphore::new(permits_max)),
+            permits_max,
+        }
     }
 
     /// Takes `bytes`, or `None` when they do not fit now. A request larger than the whole
@@ -27,7 +30,9 @@ impl Admission {
     pub(crate) fn admit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let wanted = bytes.div_ceil(BYTES_PER_PERMIT).clamp(1, self.permits_max);
         let wanted = u32::try_from(wanted).expect("the budget has at most 2^32 permits");
-        Arc::clone(&self.permits).try_acquire_many_owned(wanted).ok()
+        Arc::clone(&self.permits)
+            .try_acquire_many_owned(wanted)
+            .ok()
     }
 
     pub(crate) fn bytes_in_use(&self) -> usize {
@@ -46,6 +51,9 @@ mod tests {
         assert!(admission.admit(64).is_none());
         assert_eq!(admission.bytes_in_use(), 1024);
         drop(held);
-        assert!(admission.admit(1 << 40).is_some(), "one huge request takes all");
+        assert!(
+            admission.admit(1 << 40).is_some(),
+            "one huge request takes all"
+        );
     }
 }

@@ -103,10 +103,15 @@ async fn ask_registration(core: &Core, peer: NodeId) -> Option<NodeRegistration>
 /// Makes this start of this disk known to the cluster, unless it is.
 async fn register(core: &Core) -> Result<(), NodeFailure> {
     let node_id = core.config.node_id;
-    core.metadata.wait_for(|view| view.state.formation().is_some()).await;
+    core.metadata
+        .wait_for(|view| view.state.formation().is_some())
+        .await;
     loop {
         let state = core.metadata.state();
-        if state.node(node_id).is_some_and(|node| node.registration == core.registration) {
+        if state
+            .node(node_id)
+            .is_some_and(|node| node.registration == core.registration)
+        {
             return Ok(());
         }
         let command = Command::RegisterNode {
@@ -117,7 +122,11 @@ async fn register(core: &Core) -> Result<(), NodeFailure> {
             Ok(_) => return Ok(()),
             Err(Rejected::Refused(refusal)) => {
                 let node_uuid = core.identity.node_uuid;
-                return Err(NodeFailure::Rejected { node_id, node_uuid, refusal });
+                return Err(NodeFailure::Rejected {
+                    node_id,
+                    node_uuid,
+                    refusal,
+                });
             }
             Err(Rejected::NoOutcome(failure)) => {
                 tracing::warn!(%failure, "not registered yet");

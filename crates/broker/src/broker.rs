@@ -8,7 +8,7 @@ use floe_rpc::{Failure, LeaderHint, PartitionKey};
 
 use crate::core::{Core, METADATA_TIMEOUT};
 use crate::partition::{Partition, not_leader};
-use crate::{NodeStatus, NotReady, PartitionStatus};
+use crate::{NodeStatus, NotReady, PartitionStatus, membership};
 
 /// A node's services. Clones share the node. Calls after the node stopped answer `ShuttingDown`.
 #[derive(Clone)]
@@ -47,6 +47,10 @@ impl Broker {
             None if reasons.is_empty() => reasons.push(NotReady::NotJoined),
             None => {}
         }
+        match membership::not_voting_yet(&core.metadata.state(), core.config.node_id) {
+            0 => {}
+            remaining => reasons.push(NotReady::CatchingUp { remaining }),
+        }
         match &*core.journal.status().borrow() {
             StoreStatus::Healthy => {}
             StoreStatus::Full { .. } => reasons.push(NotReady::DiskFull),
@@ -78,7 +82,10 @@ impl Broker {
         NodeStatus {
             node_id: self.core.config.node_id,
             controller: self.core.controller.leader(),
-            partitions: partitions.iter().map(|partition| status_of(partition)).collect(),
+            partitions: partitions
+                .iter()
+                .map(|partition| status_of(partition))
+                .collect(),
             not_ready: self.readiness(),
         }
     }
@@ -118,7 +125,13 @@ impl Broker {
             Located::Elsewhere(failure) => return Err(failure),
             Located::Unknown => {}
         }
-        if self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await.is_err() {
+        if self
+            .core
+            .confirmer
+            .confirm(METADATA_TIMEOUT / 4)
+            .await
+            .is_err()
+        {
             return Err(ErrorCode::NotLeader.into());
         }
         match self.locate(key) {
@@ -140,16 +153,25 @@ impl Broker {
 }
 
 pub(crate) fn identity(key: PartitionKey) -> TopicIdPartition {
-    TopicIdPartition { topic_id: key.topic_id, partition: key.partition }
+    TopicIdPartition {
+        topic_id: key.topic_id,
+        partition: key.partition,
+    }
 }
 
 pub(crate) fn wire_key(key: &TopicIdPartition) -> PartitionKey {
-    PartitionKey { topic_id: key.topic_id, partition: key.partition }
+    PartitionKey {
+        topic_id: key.topic_id,
+        partition: key.partition,
+    }
 }
 
 /// The leader that a failure names, if it does.
 pub(crate) fn hint_epoch(failure: &Failure) -> LeaderEpoch {
-    failure.leader.as_ref().map_or(LeaderEpoch(-1), |hint: &LeaderHint| hint.epoch)
+    failure
+        .leader
+        .as_ref()
+        .map_or(LeaderEpoch(-1), |hint: &LeaderHint| hint.epoch)
 }
 
 fn status_of(partition: &Partition) -> PartitionStatus {

@@ -73,7 +73,8 @@ fn answer(
     };
     async move {
         let answer = answered.await;
-        core.metrics.answered(api, core.env.clock.now().saturating_sub(begun));
+        core.metrics
+            .answered(api, core.env.clock.now().saturating_sub(begun));
         answer
     }
     .boxed()

@@ -51,7 +51,11 @@ impl ClientApi for Broker {
         Broker::fetch(&self, request).await
     }
 
-    async fn list_offsets(self, _: Context, request: ListOffsets) -> Result<Vec<ListedOffset>, Failure> {
+    async fn list_offsets(
+        self,
+        _: Context,
+        request: ListOffsets,
+    ) -> Result<Vec<ListedOffset>, Failure> {
         Broker::list_offsets(&self, request).await
     }
 
@@ -67,7 +71,11 @@ impl ClientApi for Broker {
         Broker::join_group(&self, request).await
     }
 
-    async fn group_heartbeat(self, _: Context, request: GroupHeartbeat) -> Result<GroupHeartbeatReply, Failure> {
+    async fn group_heartbeat(
+        self,
+        _: Context,
+        request: GroupHeartbeat,
+    ) -> Result<GroupHeartbeatReply, Failure> {
         Broker::group_heartbeat(&self, request).await
     }
 
@@ -79,7 +87,11 @@ impl ClientApi for Broker {
         Broker::commit_offsets(&self, request).await
     }
 
-    async fn fetch_offsets(self, _: Context, request: FetchOffsets) -> Result<Vec<CommittedOffset>, Failure> {
+    async fn fetch_offsets(
+        self,
+        _: Context,
+        request: FetchOffsets,
+    ) -> Result<Vec<CommittedOffset>, Failure> {
         Broker::fetch_offsets(&self, request).await
     }
 
@@ -87,7 +99,11 @@ impl ClientApi for Broker {
         Broker::list_groups(&self).await
     }
 
-    async fn describe_group(self, _: Context, group: GroupName) -> Result<GroupDescription, Failure> {
+    async fn describe_group(
+        self,
+        _: Context,
+        group: GroupName,
+    ) -> Result<GroupDescription, Failure> {
         Broker::describe_group(&self, group).await
     }
 

@@ -36,9 +36,10 @@ impl ClusterHandler for ClusterDesk {
         Box::pin(async move {
             let core = core.ok_or(ErrorCode::NotController)?;
             match request {
-                ClusterRequest::ProbeSeed { cluster_name: _, seeds } => {
-                    Ok(ClusterReply::Seed(seed_state(&core, &seeds)))
-                }
+                ClusterRequest::ProbeSeed {
+                    cluster_name: _,
+                    seeds,
+                } => Ok(ClusterReply::Seed(seed_state(&core, &seeds))),
                 ClusterRequest::ProposeMetadata { command } => propose(&core, &from, command).await,
                 ClusterRequest::MetadataReadIndex => {
                     let index = core.controller.read_index_here().await?;
@@ -62,13 +63,20 @@ async fn propose(
     let registered = core.metadata.state().node(from.node_id).is_some();
     if registered || core.controller.is_here() {
         let (index, outcome) = core.controller.propose_here(command.0).await?;
-        return Ok(ClusterReply::Proposed { index, outcome: outcome.into() });
+        return Ok(ClusterReply::Proposed {
+            index,
+            outcome: outcome.into(),
+        });
     }
     let passed_on = core.controller.propose_bytes(&command.0);
     let timed_out = |_| Err(ErrorCode::Timeout.into());
-    let (index, outcome) =
-        tokio::time::timeout(METADATA_TIMEOUT, passed_on).await.unwrap_or_else(timed_out)?;
-    Ok(ClusterReply::Proposed { index, outcome: outcome.into() })
+    let (index, outcome) = tokio::time::timeout(METADATA_TIMEOUT, passed_on)
+        .await
+        .unwrap_or_else(timed_out)?;
+    Ok(ClusterReply::Proposed {
+        index,
+        outcome: outcome.into(),
+    })
 }
 
 fn seed_state(core: &Core, asked_seeds: &[(floe_model::NodeId, String)]) -> SeedState {
@@ -114,5 +122,8 @@ fn founding(core: &Core) -> Option<Founding> {
             })
             .collect(),
     };
-    Some(Founding { cluster_id, founders })
+    Some(Founding {
+        cluster_id,
+        founders,
+    })
 }

@@ -47,7 +47,10 @@ impl Broker {
         let core = &self.core;
         let journal = core.journal.metrics();
         let partitions = core.partitions.all();
-        let led = partitions.iter().filter(|one| one.role().serving_epoch().is_some()).count();
+        let led = partitions
+            .iter()
+            .filter(|one| one.role().serving_epoch().is_some())
+            .count();
         let vfs = &*core.env.vfs;
         Ok(NodeStats {
             node: core.config.node_id,
@@ -112,7 +115,9 @@ impl Core {
     /// Hands groups led here to other nodes; tells how many went.
     pub(crate) async fn transfer_leaders(&self, moves: Vec<(RaftGroupId, NodeId)>) -> u32 {
         let transfers = stream::iter(moves).map(|(group, node)| async move {
-            let Some(raft) = self.raft.group(group) else { return 0 };
+            let Some(raft) = self.raft.group(group) else {
+                return 0;
+            };
             match raft.transfer_to(node).await {
                 Ok(()) => 1,
                 Err(error) => {
@@ -121,7 +126,10 @@ impl Core {
                 }
             }
         });
-        transfers.buffer_unordered(TRANSFERS).fold(0, async |moved, one: u32| moved + one).await
+        transfers
+            .buffer_unordered(TRANSFERS)
+            .fold(0, async |moved, one: u32| moved + one)
+            .await
     }
 }
 

@@ -54,7 +54,12 @@ impl Coordinators {
         state: Arc<Mutex<OffsetsState>>,
     ) {
         let (mailbox, asks) = mpsc::channel(MAILBOX);
-        let replica = Arc::new(OffsetsReplica { index, raft, state, mailbox });
+        let replica = Arc::new(OffsetsReplica {
+            index,
+            raft,
+            state,
+            mailbox,
+        });
         self.open.write().insert(index, Arc::clone(&replica));
         core.spawn_until_stop(tenure::run(Arc::clone(core), replica, asks));
     }
@@ -82,8 +87,14 @@ impl Coordinators {
 impl OffsetsReplica {
     pub(crate) fn serving_epoch(&self) -> Result<LeaderEpoch, Failure> {
         let role = self.raft.role();
-        let hint = role.leader.map(|node| LeaderHint { node, epoch: role.epoch });
-        let elsewhere = Failure { code: ErrorCode::NotCoordinator, leader: hint };
+        let hint = role.leader.map(|node| LeaderHint {
+            node,
+            epoch: role.epoch,
+        });
+        let elsewhere = Failure {
+            code: ErrorCode::NotCoordinator,
+            leader: hint,
+        };
         role.serving_epoch().ok_or(elsewhere)
     }
 
@@ -93,9 +104,13 @@ impl OffsetsReplica {
         question: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Ask,
     ) -> Result<T, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.mailbox.try_send(question(answer)).map_err(|_| ErrorCode::Busy)?;
+        self.mailbox
+            .try_send(question(answer))
+            .map_err(|_| ErrorCode::Busy)?;
         // The coordinator ended with the question in its hands.
-        answered.await.unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into()))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into()))
     }
 
     /// Tells the coordinator that a group was deleted.

@@ -7,7 +7,7 @@ use floe_env::Env;
 use floe_journal::Journal;
 use floe_metadata::NodeRegistration;
 use floe_model::NodeId;
-use floe_raft::RaftNode;
+use floe_raft::{PeerAddr, RaftNode};
 use floe_rpc::PeerIdentity;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,43 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Puts a node together. Nothing runs yet.
+    pub(crate) fn new(
+        config: NodeConfig,
+        env: Env,
+        journal: Journal,
+        raft: RaftNode,
+        identity: PeerIdentity,
+        registration: NodeRegistration,
+        metadata: MetadataWatch,
+    ) -> Self {
+        Self {
+            seeds: seeds(&config, &registration),
+            founding: KnownFounding::default(),
+            controller: Controller::new(config.node_id, raft.clone(), metadata.clone()),
+            confirmer: Confirmer::new(),
+            metadata,
+            partitions: Partitions::default(),
+            coordinators: Coordinators::default(),
+            due: DueQueue::default(),
+            admission: Admission::new(config.produce_bytes_max),
+            producer_ids: ProducerIds::default(),
+            metrics: Metrics::new(env.clock.now()),
+            unopened: watch::Sender::new(None),
+            led: watch::Sender::new(()),
+            failure: watch::Sender::new(None),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+            env,
+            journal,
+            raft,
+            identity,
+            registration,
+        }
+    }
+
     /// Starts a task that the node joins when it stops. It must end soon after `stop`.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // The tracker joins it.
@@ -91,22 +128,48 @@ impl Core {
 
     pub(crate) fn other_seeds(&self) -> Vec<NodeId> {
         let ids = self.seeds.iter().map(|(node_id, _)| *node_id);
-        ids.filter(|&node_id| node_id != self.config.node_id).collect()
+        ids.filter(|&node_id| node_id != self.config.node_id)
+            .collect()
     }
 
     pub(crate) fn is_lowest_seed(&self) -> bool {
-        self.seeds.first().is_some_and(|(node_id, _)| *node_id == self.config.node_id)
+        self.seeds
+            .first()
+            .is_some_and(|(node_id, _)| *node_id == self.config.node_id)
     }
 
-    /// Peer addresses of the other seeds.
-    pub(crate) fn seed_addrs(&self) -> BTreeMap<NodeId, String> {
-        let others = self.seeds.iter().filter(|(node_id, _)| *node_id != self.config.node_id);
-        others.cloned().collect()
+    /// The other seeds as peers, before metadata knows who is one.
+    pub(crate) fn seed_peers(&self) -> BTreeMap<NodeId, PeerAddr> {
+        let others = self
+            .seeds
+            .iter()
+            .filter(|(node_id, _)| *node_id != self.config.node_id);
+        let peer = |(node_id, addr): &(NodeId, String)| {
+            let (addr, node_uuid) = (addr.clone(), None);
+            (*node_id, PeerAddr { addr, node_uuid })
+        };
+        others.map(peer).collect()
     }
 
     /// Who this process is now.
     pub(crate) fn identity_now(&self) -> PeerIdentity {
         let cluster_id = self.journal.identity().cluster_id;
-        PeerIdentity { cluster_id, ..self.identity.clone() }
+        PeerIdentity {
+            cluster_id,
+            ..self.identity.clone()
+        }
     }
+}
+
+fn seeds(config: &NodeConfig, registration: &NodeRegistration) -> Vec<(NodeId, String)> {
+    if config.seeds.is_empty() {
+        return vec![(config.node_id, registration.peer_addr.clone())];
+    }
+    let mut seeds: Vec<_> = config
+        .seeds
+        .iter()
+        .map(|seed| (seed.node_id, seed.peer_addr.clone()))
+        .collect();
+    seeds.sort();
+    seeds
 }

@@ -72,7 +72,9 @@ impl Broker {
     /// Refuses a member that is known here to own the partition no more. Tokens only grow, so
     /// metadata that is behind never refuses an owner.
     fn check_owner(&self, part: &FetchPart) -> Result<(), Failure> {
-        let Some(owner) = &part.owner else { return Ok(()) };
+        let Some(owner) = &part.owner else {
+            return Ok(());
+        };
         let state = self.core.metadata.state();
         match state.token(&owner.group, &identity(part.key)) {
             Some(token) if token > owner.token => Err(ErrorCode::FencedToken.into()),
@@ -85,15 +87,20 @@ impl Broker {
         let mut replies = look.replies;
         let owned = |reply: &FetchPartReply| reply.outcome.as_ref().is_ok_and(|b| !b.is_empty());
         let asked = request.parts.iter().zip(&replies);
-        if !asked.into_iter().any(|(part, reply)| part.owner.is_some() && owned(reply)) {
+        if !asked
+            .into_iter()
+            .any(|(part, reply)| part.owner.is_some() && owned(reply))
+        {
             return replies;
         }
         let confirmed = self.core.confirmer.confirm(CONFIRM).await;
         for (part, reply) in request.parts.iter().zip(&mut replies) {
-            let Some(owner) = part.owner.as_ref().filter(|_| owned(reply)) else { continue };
-            let token = confirmed.as_ref().map(|state| {
-                state.token(&owner.group, &identity(part.key))
-            });
+            let Some(owner) = part.owner.as_ref().filter(|_| owned(reply)) else {
+                continue;
+            };
+            let token = confirmed
+                .as_ref()
+                .map(|state| state.token(&owner.group, &identity(part.key)));
             match token {
                 Ok(Some(token)) if token == owner.token => {}
                 Ok(_) => reply.outcome = Err(ErrorCode::FencedToken.into()),
@@ -131,12 +138,12 @@ fn watch_changes(
     }
 }
 
-async fn look(
-    request: &Fetch,
-    found: &[Result<Arc<Partition>, Failure>],
-    last: bool,
-) -> Look {
-    let mut look = Look { replies: Vec::with_capacity(found.len()), bytes: 0, failed: false };
+async fn look(request: &Fetch, found: &[Result<Arc<Partition>, Failure>], last: bool) -> Look {
+    let mut look = Look {
+        replies: Vec::with_capacity(found.len()),
+        bytes: 0,
+        failed: false,
+    };
     let bytes_max = (request.bytes_max as usize).min(BYTES_MAX);
     for (part, found) in request.parts.iter().zip(found) {
         let room = bytes_max.saturating_sub(look.bytes);
@@ -155,12 +162,7 @@ async fn look(
     look
 }
 
-async fn read(
-    partition: &Partition,
-    part: &FetchPart,
-    room: usize,
-    last: bool,
-) -> FetchPartReply {
+async fn read(partition: &Partition, part: &FetchPart, room: usize, last: bool) -> FetchPartReply {
     let leader_epoch = match partition.serving_epoch() {
         Ok(epoch) => epoch,
         Err(failure) => return failed(part, hint_epoch(&failure), failure),
@@ -174,12 +176,19 @@ async fn read(
         // A leader that was replaced unnoticed may lack what its successor has.
         let certain = partition.leads_for_certain(leader_epoch).await;
         let beyond = certain && part.offset > log.next_offset();
-        let code =
-            if beyond { ErrorCode::OffsetOutOfRange } else { ErrorCode::OffsetNotAvailable };
+        let code = if beyond {
+            ErrorCode::OffsetOutOfRange
+        } else {
+            ErrorCode::OffsetNotAvailable
+        };
         Err(code.into())
     } else if part.offset > high_watermark {
         // Appended and not committed yet: it will be soon, or never have been.
-        if last { Err(ErrorCode::OffsetNotAvailable.into()) } else { Ok(Vec::new()) }
+        if last {
+            Err(ErrorCode::OffsetNotAvailable.into())
+        } else {
+            Ok(Vec::new())
+        }
     } else if part.offset == high_watermark || room == 0 {
         Ok(Vec::new())
     } else {
@@ -189,7 +198,13 @@ async fn read(
             Err(error) => Err(read_failure(partition, &error)),
         }
     };
-    FetchPartReply { key: part.key, log_start_offset, high_watermark, leader_epoch, outcome }
+    FetchPartReply {
+        key: part.key,
+        log_start_offset,
+        high_watermark,
+        leader_epoch,
+        outcome,
+    }
 }
 
 /// A failed read in the words of the client protocol.

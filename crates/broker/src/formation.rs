@@ -65,7 +65,10 @@ async fn round(core: &Core) -> Result<Option<GroupSpec>, NodeFailure> {
             });
         }
     }
-    if let Some(founding) = answers.iter().find_map(|(_, answer)| answer.founding.clone()) {
+    if let Some(founding) = answers
+        .iter()
+        .find_map(|(_, answer)| answer.founding.clone())
+    {
         return join(core, founding).await;
     }
     if let Some((peer, _)) = answers.iter().find(|(_, answer)| !answer.seeds_agree) {
@@ -93,18 +96,22 @@ async fn probe(core: &Core, others: &[NodeId]) -> Vec<(NodeId, SeedState)> {
             }
         }
     });
-    let mut answers: Vec<_> =
-        asked.collect::<FuturesUnordered<_>>().filter_map(std::future::ready).collect().await;
+    let mut answers: Vec<_> = asked
+        .collect::<FuturesUnordered<_>>()
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
     answers.sort_by_key(|(peer, _)| *peer);
     answers
 }
 
-async fn found(
-    core: &Core,
-    answers: &[(NodeId, SeedState)],
-) -> Result<GroupSpec, NodeFailure> {
+async fn found(core: &Core, answers: &[(NodeId, SeedState)]) -> Result<GroupSpec, NodeFailure> {
     let mut disks = vec![(core.config.node_id, core.identity.node_uuid)];
-    disks.extend(answers.iter().map(|(peer, answer)| (*peer, answer.node_uuid)));
+    disks.extend(
+        answers
+            .iter()
+            .map(|(peer, answer)| (*peer, answer.node_uuid)),
+    );
     disks.sort_by_key(|(node_id, _)| *node_id);
     let voters = match disks.len().min(VOTERS_MAX) {
         even if even % 2 == 0 => even - 1,
@@ -120,7 +127,10 @@ async fn found(
     let cluster_id = core.journal.identity().cluster_id.unwrap_or_else(fresh);
     adopt(core, cluster_id).await?;
     tracing::info!(%cluster_id, voters, "founding the cluster");
-    let founding = Founding { cluster_id, founders };
+    let founding = Founding {
+        cluster_id,
+        founders,
+    };
     core.founding.set(founding.clone());
     // The others hear of it when they ask next. Standing before they can vote costs an election
     // timeout; waiting longer than that gains nothing.
@@ -129,11 +139,23 @@ async fn found(
 }
 
 async fn others_ready(core: &Core, founding: &Founding) {
-    let others: Vec<_> = founding.founders.iter().map(|founder| founder.node_id).collect();
-    let others: Vec<_> = others.into_iter().filter(|&id| id != core.config.node_id).collect();
+    let others: Vec<_> = founding
+        .founders
+        .iter()
+        .map(|founder| founder.node_id)
+        .collect();
+    let others: Vec<_> = others
+        .into_iter()
+        .filter(|&id| id != core.config.node_id)
+        .collect();
     loop {
         let answers = probe(core, &others).await;
-        if answers.iter().filter(|(_, answer)| answer.founding.is_some()).count() == others.len() {
+        if answers
+            .iter()
+            .filter(|(_, answer)| answer.founding.is_some())
+            .count()
+            == others.len()
+        {
             return;
         }
         tokio::time::sleep(POLL / 2).await;
@@ -151,7 +173,10 @@ async fn join(core: &Core, founding: Founding) -> Result<Option<GroupSpec>, Node
     let Some(replica_id) = ask_for_replica(core).await? else {
         return Ok(None);
     };
-    let founding = Founding { founders: Vec::new(), ..founding };
+    let founding = Founding {
+        founders: Vec::new(),
+        ..founding
+    };
     Ok(Some(spec(core, replica_id, &founding)))
 }
 
@@ -163,7 +188,9 @@ async fn ask_for_replica(core: &Core) -> Result<Option<ReplicaId>, NodeFailure> 
     };
     let command = Payload::from(floe_metadata::encode(&command));
     for peer in core.other_seeds() {
-        let request = ClusterRequest::ProposeMetadata { command: command.clone() };
+        let request = ClusterRequest::ProposeMetadata {
+            command: command.clone(),
+        };
         let outcome = match core.raft.cluster_call(peer, request, ANSWER).await {
             Ok(ClusterReply::Proposed { outcome, .. }) => outcome,
             Ok(_) => continue,
@@ -174,7 +201,9 @@ async fn ask_for_replica(core: &Core) -> Result<Option<ReplicaId>, NodeFailure> 
             Err(_) => continue,
         };
         match floe_metadata::decode_outcome(&outcome) {
-            Ok(Ok(floe_metadata::Applied::NodeRegistered { metadata_replica, .. })) => {
+            Ok(Ok(floe_metadata::Applied::NodeRegistered {
+                metadata_replica, ..
+            })) => {
                 return Ok(Some(metadata_replica));
             }
             Ok(Err(floe_metadata::Refusal::NotFormed)) => {}
@@ -199,9 +228,10 @@ async fn adopt(core: &Core, cluster_id: ClusterId) -> Result<(), NodeFailure> {
             core.raft.set_cluster_id(cluster_id);
             Ok(())
         }
-        Err(StoreError::ForeignCluster { found }) => {
-            Err(NodeFailure::WrongCluster { ours: found, theirs: cluster_id })
-        }
+        Err(StoreError::ForeignCluster { found }) => Err(NodeFailure::WrongCluster {
+            ours: found,
+            theirs: cluster_id,
+        }),
         Err(source) => Err(NodeFailure::Store(source)),
     }
 }

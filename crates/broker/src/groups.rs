@@ -14,7 +14,7 @@ use floe_raft::ReadIndexError;
 use floe_rpc::{
     AssignedPartition, Assignor, CommitOffsets, CommittedOffset, Failure, FetchOffsets,
     GroupDescription, GroupHeartbeat, GroupHeartbeatReply, GroupListing, GroupMember, GroupPhase,
-    JoinGroup, JoinGroupReply, LeaveGroup, LeaderHint,
+    JoinGroup, JoinGroupReply, LeaderHint, LeaveGroup,
 };
 
 use crate::Broker;
@@ -35,13 +35,18 @@ impl Broker {
         self.check_serving()?;
         let state = self.core.metadata.state();
         let raft_group = RaftGroupId::offsets(offsets_partition_of(&group));
-        let (node, epoch) =
-            self.leader_of(&state, raft_group).ok_or(ErrorCode::NotCoordinator)?;
-        let record = state.node(node).ok_or_else(|| Failure {
+        let (node, epoch) = self
+            .leader_of(&state, raft_group)
+            .ok_or(ErrorCode::NotCoordinator)?;
+        let unregistered = Failure {
             code: ErrorCode::NotCoordinator,
             leader: Some(LeaderHint { node, epoch }),
-        })?;
-        Ok(NodeAddress { node, client_addr: record.registration.client_addr.clone() })
+        };
+        let record = state.node(node).ok_or(unregistered)?;
+        Ok(NodeAddress {
+            node,
+            client_addr: record.registration.client_addr.clone(),
+        })
     }
 
     /// Joins or rejoins a group; answers at once, assignments come with heartbeats.
@@ -63,9 +68,13 @@ impl Broker {
             rebalance_timeout_ms: request.rebalance_timeout_ms,
         };
         match self.member(request.group, Event::Join(join)).await? {
-            Answer::Joined { generation, heartbeat_interval_ms } => {
-                Ok(JoinGroupReply { heartbeat_interval_ms, generation })
-            }
+            Answer::Joined {
+                generation,
+                heartbeat_interval_ms,
+            } => Ok(JoinGroupReply {
+                heartbeat_interval_ms,
+                generation,
+            }),
             Answer::Refused(code) => Err(code.into()),
             Answer::Assigned { .. } | Answer::Left => Err(ErrorCode::Internal.into()),
         }
@@ -85,9 +94,17 @@ impl Broker {
             held: request.held.into_iter().map(identity).collect(),
         };
         match self.member(request.group, event).await? {
-            Answer::Assigned { generation, partitions, rebalancing } => {
+            Answer::Assigned {
+                generation,
+                partitions,
+                rebalancing,
+            } => {
                 let assigned = self.name_partitions(partitions);
-                Ok(GroupHeartbeatReply { generation, assigned, rebalancing })
+                Ok(GroupHeartbeatReply {
+                    generation,
+                    assigned,
+                    rebalancing,
+                })
             }
             Answer::Refused(code) => Err(code.into()),
             Answer::Joined { .. } | Answer::Left => Err(ErrorCode::Internal.into()),
@@ -99,7 +116,9 @@ impl Broker {
     /// # Errors
     /// Another node coordinates, or the group has no such member.
     pub async fn leave_group(&self, request: LeaveGroup) -> Result<(), Failure> {
-        let event = Event::Leave { member_id: member_id(request.member_id)? };
+        let event = Event::Leave {
+            member_id: member_id(request.member_id)?,
+        };
         match self.member(request.group, event).await? {
             Answer::Left => Ok(()),
             Answer::Refused(code) => Err(code.into()),
@@ -154,8 +173,9 @@ impl Broker {
         self.check_serving()?;
         let (replica, _) = self.core.coordinators.of(&request.group)?;
         read_index(&replica).await?;
-        let wanted: Option<BTreeSet<TopicIdPartition>> =
-            request.partitions.map(|keys| keys.into_iter().map(identity).collect());
+        let wanted: Option<BTreeSet<TopicIdPartition>> = request
+            .partitions
+            .map(|keys| keys.into_iter().map(identity).collect());
         Ok(committed(&replica, &request.group, wanted.as_ref()))
     }
 
@@ -175,7 +195,13 @@ impl Broker {
                 phase: wire_phase(one.phase),
                 members: u32::try_from(one.members).unwrap_or(u32::MAX),
             };
-            groups.extend(replica.ask(|reply| Ask::List { reply }).await?.into_iter().map(listing));
+            groups.extend(
+                replica
+                    .ask(|reply| Ask::List { reply })
+                    .await?
+                    .into_iter()
+                    .map(listing),
+            );
         }
         groups.sort_by(|a, b| a.group.cmp(&b.group));
         Ok(groups)
@@ -190,7 +216,9 @@ impl Broker {
         let (replica, _) = self.core.coordinators.of(&group)?;
         read_index(&replica).await?;
         let name = group.clone();
-        let described = replica.ask(|reply| Ask::Describe { group: name, reply }).await?;
+        let described = replica
+            .ask(|reply| Ask::Describe { group: name, reply })
+            .await?;
         let members = described.members.into_iter().map(|member| GroupMember {
             member_id: member.member_id.into(),
             instance_id: member.instance_id,
@@ -219,19 +247,29 @@ impl Broker {
         self.check_serving()?;
         let (replica, epoch) = self.core.coordinators.of(&group)?;
         let state = self.core.metadata.state();
-        let known =
-            state.group(&group).is_some() || replica.state.lock().fenced(&group).is_some();
+        let known = state.group(&group).is_some() || replica.state.lock().fenced(&group).is_some();
         if !known {
             return Err(ErrorCode::UnknownGroup.into());
         }
         self.standalone(&replica, group.clone()).await?;
-        let command = Command::DeleteGroup { group: group.clone(), coordinator_epoch: epoch };
-        match self.core.controller.propose(&command, METADATA_TIMEOUT).await {
+        let command = Command::DeleteGroup {
+            group: group.clone(),
+            coordinator_epoch: epoch,
+        };
+        match self
+            .core
+            .controller
+            .propose(&command, METADATA_TIMEOUT)
+            .await
+        {
             Ok(_) | Err(Rejected::Refused(Refusal::UnknownGroup { .. })) => {}
             Err(rejected) => return Err(rejected.into()),
         }
         let generation = self.core.metadata.state().generation_of(&group);
-        let command = offsets::Command::DeleteGroup { group: group.clone(), generation };
+        let command = offsets::Command::DeleteGroup {
+            group: group.clone(),
+            generation,
+        };
         replica.command(epoch, &command).await?;
         replica.forget(group);
         Ok(())
@@ -240,7 +278,13 @@ impl Broker {
     async fn member(&self, group: GroupName, event: Event) -> Result<Answer, Failure> {
         self.check_serving()?;
         let (replica, _) = self.core.coordinators.of(&group)?;
-        replica.ask(|reply| Ask::Member { group, event, reply }).await
+        replica
+            .ask(|reply| Ask::Member {
+                group,
+                event,
+                reply,
+            })
+            .await
     }
 
     /// Waits until outsiders may commit to the group.
@@ -251,7 +295,9 @@ impl Broker {
     ) -> Result<(), Failure> {
         let asked = replica.ask(|reply| Ask::Standalone { group, reply });
         let timed_out = |_| Err(ErrorCode::CoordinatorLoading.into());
-        tokio::time::timeout(METADATA_TIMEOUT, asked).await.unwrap_or_else(timed_out)
+        tokio::time::timeout(METADATA_TIMEOUT, asked)
+            .await
+            .unwrap_or_else(timed_out)
     }
 
     fn name_partitions(
@@ -262,7 +308,11 @@ impl Broker {
         let named = partitions.into_iter().filter_map(|(id, token)| {
             // A topic that was deleted meanwhile is taken out of the group by its coordinator.
             let topic = state.topic(&id.topic_id)?.name.clone();
-            Some(AssignedPartition { key: wire_key(&id), topic, token })
+            Some(AssignedPartition {
+                key: wire_key(&id),
+                topic,
+                token,
+            })
         });
         named.collect()
     }

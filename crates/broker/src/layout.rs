@@ -27,7 +27,11 @@ const REOPEN: Duration = Duration::from_secs(5);
 
 /// Runs until it is dropped.
 pub(crate) async fn run(core: Arc<Core>) {
-    let mut follower = Follower { core, opened: BTreeSet::new(), peers: BTreeMap::new() };
+    let mut follower = Follower {
+        core,
+        opened: BTreeSet::new(),
+        peers: BTreeMap::new(),
+    };
     let mut metadata = follower.core.metadata.clone();
     let mut seen = None;
     loop {
@@ -69,7 +73,13 @@ impl Follower {
                 let addr = registration.peer_addr.clone();
                 // Which disk a replica is on is checked with every Raft message. The link lets
                 // any disk of the node in, or a replaced one could never register.
-                (registration.node_id, PeerAddr { addr, node_uuid: None })
+                (
+                    registration.node_id,
+                    PeerAddr {
+                        addr,
+                        node_uuid: None,
+                    },
+                )
             })
             .collect();
         if peers != self.peers {
@@ -86,10 +96,16 @@ impl Follower {
         let node_id = self.core.config.node_id;
         let disk = self.core.identity.node_uuid;
         let ours = |set: &&ReplicaSet| {
-            set.replica_on(node_id).is_some_and(|replica| replica.node_uuid == disk)
+            set.replica_on(node_id)
+                .is_some_and(|replica| replica.node_uuid == disk)
         };
-        let wanted = state.hosted_by(node_id).filter(ours).map(|set| set.raft_group);
-        let wanted: Vec<_> = wanted.filter(|group| !self.opened.contains(group)).collect();
+        let wanted = state
+            .hosted_by(node_id)
+            .filter(ours)
+            .map(|set| set.raft_group);
+        let wanted: Vec<_> = wanted
+            .filter(|group| !self.opened.contains(group))
+            .collect();
         let mut remaining = wanted.len();
         self.core.unopened.send_replace(Some(remaining));
         let core = &self.core;
@@ -167,8 +183,12 @@ async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(),
     };
     match state.owner_of(group) {
         Some(RaftGroupOwner::Partition(key)) => {
-            let Some(topic) = state.topic(&key.topic_id) else { return Ok(()) };
-            let Some(spec) = spec(core, set, GroupKind::Data) else { return Ok(()) };
+            let Some(topic) = state.topic(&key.topic_id) else {
+                return Ok(());
+            };
+            let Some(spec) = spec(core, set, GroupKind::Data) else {
+                return Ok(());
+            };
             let applied = Arc::new(Mutex::default());
             let machine = PartitionMachine::new(group, Arc::clone(&applied), core.due.clone());
             let raft = core.raft.open_group(spec, Box::new(machine)).await?;
@@ -177,11 +197,14 @@ async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(),
             }
             let (env, tasks) = (core.env.clone(), core.tasks.clone());
             let name = topic.name.clone();
-            core.partitions.insert(Partition::new(key, name, raft, applied, env, tasks));
+            core.partitions
+                .insert(Partition::new(key, name, raft, applied, env, tasks));
             Ok(())
         }
         Some(RaftGroupOwner::Offsets(index)) => {
-            let Some(spec) = spec(core, set, GroupKind::State) else { return Ok(()) };
+            let Some(spec) = spec(core, set, GroupKind::State) else {
+                return Ok(());
+            };
             let applied = Arc::new(Mutex::default());
             let machine = OffsetsMachine::new(Arc::clone(&applied));
             let raft = core.raft.open_group(spec, Box::new(machine)).await?;
@@ -221,7 +244,9 @@ fn spec(core: &Core, set: &ReplicaSet, kind: GroupKind) -> Option<GroupSpec> {
         node_uuid: replica.node_uuid,
     });
     let founders: Vec<_> = founding.collect();
-    let is_founder = founders.iter().any(|voter| voter.replica_id == mine.replica_id);
+    let is_founder = founders
+        .iter()
+        .any(|voter| voter.replica_id == mine.replica_id);
     Some(GroupSpec {
         group: set.raft_group,
         kind,

@@ -27,7 +27,9 @@ pub(crate) async fn run(core: Arc<Core>) {
             core.raft.changed().await
         } else {
             // Running out is the ordinary case.
-            tokio::time::timeout(RETRY, core.raft.changed()).await.unwrap_or_default()
+            tokio::time::timeout(RETRY, core.raft.changed())
+                .await
+                .unwrap_or_default()
         };
         for &group in &changed {
             role_changed(&core, group);
@@ -84,6 +86,9 @@ fn report(core: &Core, state: &State, group: RaftGroupId) -> Option<LeaderReport
         return None;
     }
     let epoch = core.raft.group(group)?.role().serving_epoch()?;
-    let report = LeaderReport { node_id: core.config.node_id, epoch };
+    let report = LeaderReport {
+        node_id: core.config.node_id,
+        epoch,
+    };
     (state.replica_set(group)?.leader != Some(report)).then_some(report)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_metadata::{Command, MembershipReport, ReplicaSet, State};
-use floe_model::{LeaderEpoch, LogIndex, RaftGroupId, ReplicaId};
+use floe_model::{LeaderEpoch, LogIndex, NodeId, RaftGroupId, ReplicaId};
 use floe_raft::{ChangeError, Member, RaftGroup, Voter};
 use futures::stream::{self, StreamExt as _};
 
@@ -78,17 +78,26 @@ struct Wanted {
 impl Wanted {
     fn of(state: &State, set: &ReplicaSet) -> Self {
         let voting = if set.raft_group == RaftGroupId::METADATA {
-            state.formation().map_or(0, |formation| formation.voters as usize)
+            state
+                .formation()
+                .map_or(0, |formation| formation.voters as usize)
         } else {
             set.replicas.len()
         };
-        let voters = set.replicas.iter().take(voting).map(|replica| replica.replica_id);
+        let voters = set
+            .replicas
+            .iter()
+            .take(voting)
+            .map(|replica| replica.replica_id);
         let all = set.replicas.iter().map(|replica| Voter {
             replica_id: replica.replica_id,
             node_id: replica.node_id,
             node_uuid: replica.node_uuid,
         });
-        Self { voters: voters.collect(), all: all.collect() }
+        Self {
+            voters: voters.collect(),
+            all: all.collect(),
+        }
     }
 
     fn learners(&self) -> BTreeSet<ReplicaId> {
@@ -103,9 +112,30 @@ fn is_reported(wanted: &Wanted, set: &ReplicaSet) -> bool {
             reported.voters.iter().copied().collect(),
             reported.learners.iter().copied().collect(),
         ),
-        None => (set.founding.iter().map(|one| one.replica_id).collect(), BTreeSet::new()),
+        None => (
+            set.founding.iter().map(|one| one.replica_id).collect(),
+            BTreeSet::new(),
+        ),
     };
     voters == wanted.voters && learners == wanted.learners()
+}
+
+/// Groups in which the replica on `node` is to vote and does not, as far as was reported.
+pub(crate) fn not_voting_yet(state: &State, node: NodeId) -> usize {
+    let sets = state
+        .hosted_by(node)
+        .chain(state.replica_set(RaftGroupId::METADATA));
+    let is_short = |set: &&ReplicaSet| {
+        let Some(mine) = set.replica_on(node).map(|replica| replica.replica_id) else {
+            return false;
+        };
+        let votes = match &set.membership {
+            Some(reported) => reported.voters.contains(&mine),
+            None => set.founding.iter().any(|one| one.replica_id == mine),
+        };
+        !votes && Wanted::of(state, set).voters.contains(&mine)
+    };
+    sets.filter(is_short).count()
 }
 
 /// Does what can be done now; tells whether nothing is left.
@@ -114,7 +144,9 @@ async fn step(core: &Core, state: &State, group: RaftGroupId) -> bool {
         return true;
     };
     // Not led here any more: the next leader goes on.
-    let Some(epoch) = raft.role().serving_epoch() else { return true };
+    let Some(epoch) = raft.role().serving_epoch() else {
+        return true;
+    };
     let wanted = Wanted::of(state, set);
     match change(&raft, &wanted).await {
         Ok(true) => report(core, &raft, epoch).await,
@@ -135,10 +167,16 @@ async fn change(raft: &RaftGroup, wanted: &Wanted) -> Result<bool, ChangeError> 
         raft.add_learner(*replica).await?;
     }
     let members = raft.members();
-    let voters: BTreeSet<_> =
-        members.iter().filter(|one| one.votes).map(|one| one.replica.replica_id).collect();
+    let voters: BTreeSet<_> = members
+        .iter()
+        .filter(|one| one.votes)
+        .map(|one| one.replica.replica_id)
+        .collect();
     if voters != wanted.voters {
-        let end = raft.log().last_log_id().map_or(LogIndex(0), |last| last.index);
+        let end = raft
+            .log()
+            .last_log_id()
+            .map_or(LogIndex(0), |last| last.index);
         let ready = |id: &ReplicaId| {
             let member = members.iter().find(|one| one.replica.replica_id == *id);
             voters.contains(id) || member.is_some_and(|one| is_caught_up(one, end))
@@ -150,8 +188,11 @@ async fn change(raft: &RaftGroup, wanted: &Wanted) -> Result<bool, ChangeError> 
     }
     let is_wanted = |id: ReplicaId| wanted.all.iter().any(|one| one.replica_id == id);
     let members = raft.members();
-    let gone: BTreeSet<_> =
-        members.iter().map(|one| one.replica.replica_id).filter(|&id| !is_wanted(id)).collect();
+    let gone: BTreeSet<_> = members
+        .iter()
+        .map(|one| one.replica.replica_id)
+        .filter(|&id| !is_wanted(id))
+        .collect();
     if !gone.is_empty() {
         raft.remove_learners(gone).await?;
     }
@@ -159,7 +200,9 @@ async fn change(raft: &RaftGroup, wanted: &Wanted) -> Result<bool, ChangeError> 
 }
 
 fn is_caught_up(member: &Member, end: LogIndex) -> bool {
-    member.matching.is_some_and(|at| at.index.0 + CAUGHT_UP_ENTRIES >= end.0)
+    member
+        .matching
+        .is_some_and(|at| at.index.0 + CAUGHT_UP_ENTRIES >= end.0)
 }
 
 async fn report(core: &Core, raft: &RaftGroup, epoch: LeaderEpoch) -> bool {
@@ -170,11 +213,17 @@ async fn report(core: &Core, raft: &RaftGroup, epoch: LeaderEpoch) -> bool {
     };
     let membership = MembershipReport {
         epoch,
-        log_index: raft.log().last_log_id().map_or(LogIndex(0), |last| last.index),
+        log_index: raft
+            .log()
+            .last_log_id()
+            .map_or(LogIndex(0), |last| last.index),
         voters: ids(true),
         learners: ids(false),
     };
-    let command = Command::ReportMembership { raft_group: raft.id(), membership };
+    let command = Command::ReportMembership {
+        raft_group: raft.id(),
+        membership,
+    };
     match core.controller.propose(&command, METADATA_TIMEOUT).await {
         Ok(_) => true,
         Err(error) => {

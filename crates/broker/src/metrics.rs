@@ -99,21 +99,44 @@ impl Metrics {
         };
         metrics.register_counts(&mut registry);
         metrics.read.register(&mut registry);
-        Self { registry, ..metrics }
+        Self {
+            registry,
+            ..metrics
+        }
     }
 
     fn register_counts(&self, to: &mut Registry) {
-        to.register("produce_records", "Records offered to partitions", self.produce_records.clone());
-        to.register("produce_bytes", "Bytes offered to partitions", self.produce_bytes.clone());
-        to.register("fetch_bytes", "Bytes read by clients", self.fetch_bytes.clone());
-        to.register("connections", "Open native client connections", self.connections.clone());
+        to.register(
+            "produce_records",
+            "Records offered to partitions",
+            self.produce_records.clone(),
+        );
+        to.register(
+            "produce_bytes",
+            "Bytes offered to partitions",
+            self.produce_bytes.clone(),
+        );
+        to.register(
+            "fetch_bytes",
+            "Bytes read by clients",
+            self.fetch_bytes.clone(),
+        );
+        to.register(
+            "connections",
+            "Open native client connections",
+            self.connections.clone(),
+        );
         to.register_with_unit(
             "request_duration",
             "Time from a request to its answer",
             Unit::Seconds,
             self.request_seconds.clone(),
         );
-        to.register("request_errors", "Requests or parts that failed", self.request_errors.clone());
+        to.register(
+            "request_errors",
+            "Requests or parts that failed",
+            self.request_errors.clone(),
+        );
         to.register(
             "raft_leader_changes",
             "Groups that this node began to lead",
@@ -125,7 +148,11 @@ impl Metrics {
             self.group_rebalances.clone(),
         );
         let build = Family::<BuildLabels, Gauge>::default();
-        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        build
+            .get_or_create(&BuildLabels {
+                version: env!("CARGO_PKG_VERSION"),
+            })
+            .set(1);
         to.register("build_info", "The running version", build);
     }
 
@@ -138,18 +165,23 @@ impl Metrics {
 
     /// Counts a request that was answered.
     pub(crate) fn answered(&self, api: String, took: Duration) {
-        self.request_seconds.get_or_create(&ApiLabel { api }).observe(took.as_secs_f64());
+        self.request_seconds
+            .get_or_create(&ApiLabel { api })
+            .observe(took.as_secs_f64());
     }
 
     /// Counts a request or a part of it that failed.
     pub(crate) fn failed(&self, api: &'static str, failure: &Failure) {
         let code = failure.code.number();
-        self.request_errors.get_or_create(&ErrorLabels { api, code }).inc();
+        self.request_errors
+            .get_or_create(&ErrorLabels { api, code })
+            .inc();
     }
 
     /// All metrics as OpenMetrics text.
     pub(crate) fn render(&self, core: &Core) -> String {
-        self.read.read(core, core.env.clock.now().saturating_sub(self.started));
+        self.read
+            .read(core, core.env.clock.now().saturating_sub(self.started));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String does not fail");
         text
@@ -192,12 +224,25 @@ impl ReadOnDemand {
             self.under_replicated.clone(),
         );
         self.register_storage(to);
-        to.register_with_unit("uptime", "Since the node started", Unit::Seconds, self.uptime.clone());
+        to.register_with_unit(
+            "uptime",
+            "Since the node started",
+            Unit::Seconds,
+            self.uptime.clone(),
+        );
     }
 
     fn register_storage(&self, to: &mut Registry) {
-        to.register("storage_fsyncs", "Synced journal writes", self.journal_syncs.clone());
-        to.register("storage_journal_bytes", "Bytes of journal writes", self.journal_bytes.clone());
+        to.register(
+            "storage_fsyncs",
+            "Synced journal writes",
+            self.journal_syncs.clone(),
+        );
+        to.register(
+            "storage_journal_bytes",
+            "Bytes of journal writes",
+            self.journal_bytes.clone(),
+        );
         to.register(
             "storage_segment_bytes",
             "Bytes written to partition segments and state files",
@@ -215,7 +260,11 @@ impl ReadOnDemand {
             Unit::Seconds,
             self.sync_p99.clone(),
         );
-        to.register("storage_healthy", "1 while the store takes data", self.store_healthy.clone());
+        to.register(
+            "storage_healthy",
+            "1 while the store takes data",
+            self.store_healthy.clone(),
+        );
         to.register_with_unit(
             "produce_in_progress",
             "Produce requests in progress",
@@ -234,7 +283,8 @@ impl ReadOnDemand {
         self.sync_p99.set(seconds(journal.sync_latency.p99_us));
         let healthy = matches!(&*core.journal.status().borrow(), StoreStatus::Healthy);
         self.store_healthy.set(i64::from(healthy));
-        self.produce_in_progress.set(gauge(core.admission.bytes_in_use() as u64));
+        self.produce_in_progress
+            .set(gauge(core.admission.bytes_in_use() as u64));
         self.uptime.set(uptime.as_secs_f64());
     }
 
@@ -260,7 +310,9 @@ impl ReadOnDemand {
             let leads = role.serving_epoch().is_some();
             let set = state.replica_set(partition.group());
             let silent = set.is_some_and(|set| {
-                set.replicas.iter().any(|replica| !core.is_alive(replica.node_id))
+                set.replicas
+                    .iter()
+                    .any(|replica| !core.is_alive(replica.node_id))
             });
             without_leader += i64::from(role.leader.is_none());
             under_replicated += i64::from(leads && silent);

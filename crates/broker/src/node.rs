@@ -7,25 +7,14 @@ use std::time::Duration;
 use floe_env::{Env, Listener};
 use floe_journal::{Journal, JournalConfig, NodeIdentity, StoreStatus};
 use floe_metadata::NodeRegistration;
-use floe_model::NodeId;
-use floe_raft::{PeerAddr, RaftConfig, RaftNode};
+use floe_raft::{RaftConfig, RaftNode};
 use floe_rpc::PeerIdentity;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::admission::Admission;
 use crate::cluster_handler::ClusterDesk;
-use crate::coordinator::Coordinators;
 use crate::core::Core;
-use crate::formation::KnownFounding;
-use crate::metadata::{self, Confirmer, Controller};
-use crate::metrics::Metrics;
-use crate::partitions::Partitions;
-use crate::producer_ids::ProducerIds;
-use crate::retention::{self, DueQueue};
 use crate::{
     Broker, NodeConfig, NodeFailure, ShutdownError, StartError, bootstrap, client_listener,
+    metadata, retention,
 };
 
 /// A running node. Dropping it does not stop it cleanly; call [`Node::shutdown`].
@@ -46,19 +35,16 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
     let peer_listener = listen(&env, &config.peer_listen).await?;
     let (client_addr, peer_addr) = (client_listener.local_addr(), peer_listener.local_addr());
     let dir = config.data_dir.clone();
-    let settings = JournalConfig { dir: dir.clone(), ..config.journal.clone() };
+    let settings = JournalConfig {
+        dir: dir.clone(),
+        ..config.journal.clone()
+    };
     let journal = Journal::open(settings, config.node_id, &env)
         .await
         .map_err(|source| StartError::Store { dir, source })?;
     let stored = journal.identity();
     let registration = registration(&config, &stored, client_addr, peer_addr);
-    let identity = PeerIdentity {
-        cluster_id: stored.cluster_id,
-        cluster_name: config.cluster_name.clone(),
-        node_id: stored.node_id,
-        node_uuid: stored.node_uuid,
-        incarnation: stored.incarnation,
-    };
+    let identity = identity(&config, &stored);
     let desk = ClusterDesk::default();
     let raft = RaftNode::start(
         raft_config(&config),
@@ -70,40 +56,20 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
     )
     .await?;
     let (publisher, view) = metadata::publisher();
-    let core = Arc::new(Core {
-        seeds: seeds(&config, &registration),
-        founding: KnownFounding::default(),
-        controller: Controller::new(config.node_id, raft.clone(), view.clone()),
-        confirmer: Confirmer::new(),
-        metadata: view,
-        partitions: Partitions::default(),
-        coordinators: Coordinators::default(),
-        due: DueQueue::default(),
-        admission: Admission::new(config.produce_bytes_max),
-        producer_ids: ProducerIds::default(),
-        metrics: Metrics::new(env.clock.now()),
-        unopened: watch::Sender::new(None),
-        led: watch::Sender::new(()),
-        failure: watch::Sender::new(None),
-        draining: CancellationToken::new(),
-        stop: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-        config,
-        env,
-        journal,
-        raft,
-        identity,
-        registration,
-    });
-    let addr_only = |(node_id, addr)| (node_id, PeerAddr { addr, node_uuid: None });
-    core.raft.set_peers(core.seed_addrs().into_iter().map(addr_only).collect());
+    let core = Core::new(config, env, journal, raft, identity, registration, view);
+    let core = Arc::new(core);
+    core.raft.set_peers(core.seed_peers());
     desk.open(&core);
     core.spawn(client_listener::run(Arc::clone(&core), client_listener));
     core.spawn_until_stop(watch_store(Arc::clone(&core)));
     core.spawn_until_stop(metadata::confirm_rounds(Arc::clone(&core)));
     core.spawn_until_stop(retention::run(Arc::clone(&core)));
     core.spawn_until_stop(bootstrap::run(Arc::clone(&core), publisher));
-    Ok(Node { core, client_addr, peer_addr })
+    Ok(Node {
+        core,
+        client_addr,
+        peer_addr,
+    })
 }
 
 impl Node {
@@ -128,7 +94,10 @@ impl Node {
     /// Resolves when the node can serve no more and must be stopped.
     pub async fn failed(&self) -> NodeFailure {
         let mut failure = self.core.failure.subscribe();
-        let failed = failure.wait_for(Option::is_some).await.map(|failure| failure.clone());
+        let failed = failure
+            .wait_for(Option::is_some)
+            .await
+            .map(|failure| failure.clone());
         match failed {
             Ok(Some(failure)) => failure,
             // The sender lives in the core, which this node holds.
@@ -165,7 +134,9 @@ impl Node {
 /// Turns the first failure of the store into the failure of the node.
 async fn watch_store(core: Arc<Core>) {
     let mut status = core.journal.status();
-    let poisoned = status.wait_for(|status| matches!(status, StoreStatus::Poisoned { .. })).await;
+    let poisoned = status
+        .wait_for(|status| matches!(status, StoreStatus::Poisoned { .. }))
+        .await;
     let cause = match poisoned.as_deref() {
         Ok(StoreStatus::Poisoned { cause }) => cause.clone(),
         Ok(StoreStatus::Healthy | StoreStatus::Full { .. }) | Err(_) => return,
@@ -184,7 +155,9 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
             other.node_id == seed.node_id || other.peer_addr == seed.peer_addr
         };
         if config.seeds[..place].iter().any(same) {
-            return Err(StartError::DuplicateSeed { node_id: seed.node_id });
+            return Err(StartError::DuplicateSeed {
+                node_id: seed.node_id,
+            });
         }
     }
     let listeners = [
@@ -192,7 +165,9 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
         (&config.peer_listen, &config.peer_advertised),
     ];
     for (addr, advertised) in listeners {
-        let wildcard = addr.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().is_unspecified());
+        let wildcard = addr
+            .parse::<SocketAddr>()
+            .is_ok_and(|addr| addr.ip().is_unspecified());
         if wildcard && advertised.is_none() {
             return Err(StartError::WildcardWithoutAdvertised { addr: addr.clone() });
         }
@@ -202,7 +177,10 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
 
 async fn listen(env: &Env, addr: &str) -> Result<Box<dyn Listener>, StartError> {
     let bound = env.net.listen(addr).await;
-    bound.map_err(|source| StartError::Listen { addr: addr.to_owned(), source })
+    bound.map_err(|source| StartError::Listen {
+        addr: addr.to_owned(),
+        source,
+    })
 }
 
 /// How the node registers: advertised addresses, else the configured ones, else what was bound.
@@ -214,14 +192,22 @@ fn registration(
 ) -> NodeRegistration {
     let told = |advertised: &Option<String>, listen: &str, bound: SocketAddr| {
         let chosen_by_system = listen.ends_with(":0");
-        let listen = if chosen_by_system { bound.to_string() } else { listen.to_owned() };
+        let listen = if chosen_by_system {
+            bound.to_string()
+        } else {
+            listen.to_owned()
+        };
         advertised.clone().unwrap_or(listen)
     };
     NodeRegistration {
         node_id: config.node_id,
         node_uuid: stored.node_uuid,
         incarnation: stored.incarnation,
-        client_addr: told(&config.client_advertised, &config.client_listen, client_addr),
+        client_addr: told(
+            &config.client_advertised,
+            &config.client_listen,
+            client_addr,
+        ),
         peer_addr: told(&config.peer_advertised, &config.peer_listen, peer_addr),
         kafka_addr: config.kafka_advertised.clone(),
         http_addr: config.http_advertised.clone(),
@@ -229,14 +215,14 @@ fn registration(
     }
 }
 
-fn seeds(config: &NodeConfig, registration: &NodeRegistration) -> Vec<(NodeId, String)> {
-    if config.seeds.is_empty() {
-        return vec![(config.node_id, registration.peer_addr.clone())];
+fn identity(config: &NodeConfig, stored: &NodeIdentity) -> PeerIdentity {
+    PeerIdentity {
+        cluster_id: stored.cluster_id,
+        cluster_name: config.cluster_name.clone(),
+        node_id: stored.node_id,
+        node_uuid: stored.node_uuid,
+        incarnation: stored.incarnation,
     }
-    let mut seeds: Vec<_> =
-        config.seeds.iter().map(|seed| (seed.node_id, seed.peer_addr.clone())).collect();
-    seeds.sort();
-    seeds
 }
 
 fn raft_config(config: &NodeConfig) -> RaftConfig {

@@ -17,7 +17,10 @@ impl Broker {
         let mut listed = Vec::with_capacity(request.parts.len());
         for part in request.parts {
             let outcome = self.find_offset(&part).await;
-            listed.push(ListedOffset { key: part.key, outcome });
+            listed.push(ListedOffset {
+                key: part.key,
+                outcome,
+            });
         }
         Ok(listed)
     }

@@ -13,7 +13,6 @@ mod snapshot;
 mod state;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use floe_env::Env;
 use floe_journal::GroupLog;
@@ -23,18 +22,14 @@ use floe_rpc::{Failure, LeaderHint};
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use control::Control;
 pub(crate) use machine::PartitionMachine;
 pub(crate) use producer::BatchIdentity;
-pub(crate) use sequencer::{Offer, Offered, Placed};
 use sequencer::{NextEntry, Sequencer};
+pub(crate) use sequencer::{Offer, Offered, Placed};
 pub(crate) use state::PartitionState;
-
-/// Between two looks whether a proposal is appended.
-const APPEND_POLL: Duration = Duration::from_millis(1);
 
 /// A replica of a partition.
 pub(crate) struct Partition {
@@ -59,7 +54,15 @@ impl Partition {
         tasks: TaskTracker,
     ) -> Arc<Self> {
         let sequencer = Mutex::default();
-        Arc::new(Self { key, topic, raft, state, sequencer, env, tasks })
+        Arc::new(Self {
+            key,
+            topic,
+            raft,
+            state,
+            sequencer,
+            env,
+            tasks,
+        })
     }
 
     pub(crate) fn group(&self) -> RaftGroupId {
@@ -85,7 +88,8 @@ impl Partition {
     /// The epoch in which this replica may serve, or who may.
     pub(crate) fn serving_epoch(&self) -> Result<LeaderEpoch, Failure> {
         let role = self.role();
-        role.serving_epoch().ok_or_else(|| not_leader(role.leader, role.epoch))
+        role.serving_epoch()
+            .ok_or_else(|| not_leader(role.leader, role.epoch))
     }
 
     /// Asks a majority whether this replica still leads in `epoch`, and so has led all the time
@@ -107,7 +111,7 @@ impl Partition {
         let mut refusal = None;
         {
             let state = self.state.lock();
-            if let Err(code) = sequencer.enter(epoch, state.next_offset) {
+            if let Err(code) = sequencer.enter(epoch) {
                 return (offered, Some(code.into()));
             }
             for offer in offers {
@@ -140,52 +144,49 @@ impl Partition {
         }
     }
 
-    /// Waits until this node's disk has the records below `end`, as the leader of `epoch`.
-    async fn durable_here(&self, epoch: LeaderEpoch, end: Offset) -> bool {
-        while self.log().next_offset() < end {
-            // Proposed, and appended any moment.
-            tokio::time::sleep(APPEND_POLL).await;
-        }
-        let (done, durable) = oneshot::channel();
-        // Nothing, behind all that is appended: told when that is durable.
-        let barrier = self.log().append(
-            Vec::new(),
-            Box::new(move |synced| {
-                // Who left does not want to know.
-                let _left = done.send(synced.is_ok());
-            }),
-        );
-        let is_durable = barrier.is_ok() && durable.await.unwrap_or(false);
-        is_durable && self.serving_epoch().is_ok_and(|now| now == epoch)
-    }
-
     /// Proposes entries while there are batches and room. Raft decides about refusals when the
     /// proposal is made, so the first poll tells them, still under the lock: nothing that was
     /// judged behind a refused batch is appended.
     fn propose_queued(self: &Arc<Self>, sequencer: &mut Sequencer) {
         while let Some(entry) = sequencer.next_entry() {
-            let next_offset = entry.next_offset();
-            let NextEntry { epoch, base_offset, wants_local, ids, batches } = entry;
-            let mut outcome = Box::pin(self.raft.propose(epoch, Proposal::Data(batches)));
+            let NextEntry {
+                epoch,
+                wants_local,
+                ids,
+                batches,
+            } = entry;
+            let proposal = Proposal::Data(batches);
+            let (local, mut outcome) = if wants_local {
+                match self.raft.propose_observed(epoch, proposal) {
+                    Ok(proposed) => (Some(proposed.local), proposed.committed),
+                    Err(error) => {
+                        settle(sequencer, &ids, epoch, Err(error));
+                        continue;
+                    }
+                }
+            } else {
+                (None, self.raft.propose(epoch, proposal).boxed())
+            };
             if let Some(done) = outcome.as_mut().now_or_never() {
                 settle(sequencer, &ids, epoch, done);
                 continue;
             }
             let partition = Arc::clone(self);
             let settle_later = async move {
-                let done = if wants_local {
-                    let local = std::pin::pin!(partition.durable_here(epoch, next_offset));
-                    match select(outcome, local).await {
-                        Either::Left((done, _)) => done,
-                        Either::Right((is_durable, outcome)) => {
-                            if is_durable {
-                                partition.sequencer.lock().local(&ids, base_offset, epoch);
-                            }
+                let done = match local {
+                    None => outcome.await,
+                    // Two followers may be faster than this node's disk.
+                    Some(local) => match select(local, outcome).await {
+                        Either::Left((Ok(durable), outcome)) => {
+                            partition
+                                .sequencer
+                                .lock()
+                                .local(&ids, durable.base_offset, epoch);
                             outcome.await
                         }
-                    }
-                } else {
-                    outcome.await
+                        Either::Left((Err(_), outcome)) => outcome.await,
+                        Either::Right((done, _)) => done,
+                    },
                 };
                 let mut sequencer = partition.sequencer.lock();
                 settle(&mut sequencer, &ids, epoch, done);

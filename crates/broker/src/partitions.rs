@@ -36,7 +36,8 @@ impl Partitions {
 
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
         let mut open = self.open.write();
-        open.by_group.insert(partition.group(), Arc::clone(&partition));
+        open.by_group
+            .insert(partition.group(), Arc::clone(&partition));
         open.by_key.insert(partition.key, partition);
     }
 

@@ -105,7 +105,13 @@ impl Broker {
             Located::Elsewhere(failure) => nowhere(Refused::Final(failure)),
             Located::Unknown => nowhere(Refused::Unknown),
         };
-        OfferedPart { key, partition, batches, offered, refusal }
+        OfferedPart {
+            key,
+            partition,
+            batches,
+            offered,
+            refusal,
+        }
     }
 
     fn offer_batches(
@@ -127,7 +133,12 @@ impl Broker {
                 Ok((batch, identity)) => {
                     records += u64::from(batch.offset_count());
                     let admitted = Arc::clone(admitted);
-                    offers.push(Offer { batch, identity, acks, admitted });
+                    offers.push(Offer {
+                        batch,
+                        identity,
+                        acks,
+                        admitted,
+                    });
                 }
                 Err(code) => {
                     invalid = Some(Refused::Final(code.into()));
@@ -147,13 +158,19 @@ impl Broker {
         let batch_bytes_max = topic.map_or(floe_model::limits::BATCH_BYTES_DEFAULT, |topic| {
             topic.config.max_message_bytes()
         });
-        Limits { batch_bytes_max, decompressed_bytes_max: DECOMPRESSED_BYTES_MAX }
+        Limits {
+            batch_bytes_max,
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+        }
     }
 
     async fn settle_part(&self, part: OfferedPart, acks: Acks) -> Result<Produced, Failure> {
         if acks == Acks::None {
             let base_offsets = vec![NO_OFFSET; part.batches];
-            return Ok(Produced { base_offsets, leader_epoch: LeaderEpoch(-1) });
+            return Ok(Produced {
+                base_offsets,
+                leader_epoch: LeaderEpoch(-1),
+            });
         }
         let mut base_offsets = Vec::with_capacity(part.offered.len());
         let mut leader_epoch = LeaderEpoch(-1);
@@ -161,15 +178,18 @@ impl Broker {
             let Placed { base_offset, epoch } = match offered {
                 Offered::Placed(placed) => placed,
                 // Dropped without an answer only when the node stops.
-                Offered::Waiting(answer) => answer.await.unwrap_or_else(|_| {
-                    Err(ErrorCode::Timeout.into())
-                })?,
+                Offered::Waiting(answer) => answer
+                    .await
+                    .unwrap_or_else(|_| Err(ErrorCode::Timeout.into()))?,
             };
             base_offsets.push(base_offset);
             leader_epoch = epoch;
         }
         match part.refusal {
-            None => Ok(Produced { base_offsets, leader_epoch }),
+            None => Ok(Produced {
+                base_offsets,
+                leader_epoch,
+            }),
             Some(Refused::Final(failure)) => Err(confirm(part.partition, failure).await),
             // Found by now, it is one to ask again about: the batches were not kept.
             Some(Refused::Unknown) => Err(match self.resolve(part.key).await {
@@ -183,10 +203,7 @@ impl Broker {
 /// A verdict about a producer's sequence stands only if this node led when it was made: a leader
 /// that was replaced unnoticed does not know what its successor appended, and a producer that
 /// believed it would send under a new identity what is in the log already.
-async fn confirm(
-    partition: Option<(Arc<Partition>, LeaderEpoch)>,
-    failure: Failure,
-) -> Failure {
+async fn confirm(partition: Option<(Arc<Partition>, LeaderEpoch)>, failure: Failure) -> Failure {
     let judged = matches!(
         failure.code,
         ErrorCode::UnknownProducer | ErrorCode::OutOfOrderSequence | ErrorCode::ProducerFenced

@@ -33,7 +33,11 @@ impl Broker {
             Some(id) => id,
             None => {
                 let command = Command::AllocateProducerIds { count: BLOCK };
-                let block = self.core.controller.propose(&command, METADATA_TIMEOUT).await?;
+                let block = self
+                    .core
+                    .controller
+                    .propose(&command, METADATA_TIMEOUT)
+                    .await?;
                 let Applied::ProducerIds { first, count } = block else {
                     return Err(ErrorCode::Internal.into());
                 };
@@ -42,6 +46,9 @@ impl Broker {
                 first.0
             }
         };
-        Ok(ProducerIdentity { producer_id: ProducerId(id), producer_epoch: ProducerEpoch(0) })
+        Ok(ProducerIdentity {
+            producer_id: ProducerId(id),
+            producer_epoch: ProducerEpoch(0),
+        })
     }
 }

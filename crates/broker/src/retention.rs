@@ -37,7 +37,9 @@ pub(crate) async fn run(core: Arc<Core>) {
     loop {
         tokio::time::sleep(core.config.retention_check).await;
         for group in core.due.take() {
-            let Some(partition) = core.partitions.by_group(group) else { continue };
+            let Some(partition) = core.partitions.by_group(group) else {
+                continue;
+            };
             if let Err(failure) = enforce(&core, &partition).await {
                 tracing::debug!(%group, %failure, "retention postponed");
             }
@@ -53,10 +55,15 @@ pub(crate) async fn run(core: Arc<Core>) {
 async fn enforce(core: &Core, partition: &Partition) -> Result<(), Failure> {
     if partition.serving_epoch().is_ok() {
         let state = core.metadata.state();
-        let Some(topic) = state.topic(&partition.key.topic_id) else { return Ok(()) };
+        let Some(topic) = state.topic(&partition.key.topic_id) else {
+            return Ok(());
+        };
         let keep = Keep {
             after_ms: topic.config.retention_ms().map(|age_ms| {
-                core.env.clock.wall_ms().saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
+                core.env
+                    .clock
+                    .wall_ms()
+                    .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
             }),
             bytes: topic.config.retention_bytes(),
         };
@@ -87,8 +94,12 @@ fn first_kept(segments: &[SegmentInfo], keep: &Keep) -> Option<Offset> {
     let mut bytes: u64 = segments.iter().map(|segment| segment.size_bytes).sum();
     let mut dropped = 0;
     for segment in closed {
-        let too_old = keep.after_ms.is_some_and(|after_ms| segment.max_timestamp_ms < after_ms);
-        let too_much = keep.bytes.is_some_and(|limit| bytes - segment.size_bytes >= limit);
+        let too_old = keep
+            .after_ms
+            .is_some_and(|after_ms| segment.max_timestamp_ms < after_ms);
+        let too_much = keep
+            .bytes
+            .is_some_and(|limit| bytes - segment.size_bytes >= limit);
         if !too_old && !too_much {
             break;
         }

@@ -16,6 +16,11 @@ pub enum NotReady {
         /// How many are to be opened.
         remaining: usize,
     },
+    /// Replicas here that succeed lost ones do not count yet.
+    CatchingUp {
+        /// How many.
+        remaining: usize,
+    },
     /// The disk is full.
     DiskFull,
     /// The store failed.

@@ -31,13 +31,19 @@ impl Broker {
         }
         let state = self.core.metadata.state();
         let topics = match &request.names {
-            Some(names) => names.iter().filter_map(|name| state.topic_named(name)).collect(),
+            Some(names) => names
+                .iter()
+                .filter_map(|name| state.topic_named(name))
+                .collect(),
             None => state.topics_by_name().collect::<Vec<_>>(),
         };
         Ok(Topics {
             metadata_version: state.version(),
             nodes: self.node_infos(&state),
-            topics: topics.into_iter().map(|topic| self.topic_info(topic)).collect(),
+            topics: topics
+                .into_iter()
+                .map(|topic| self.topic_info(topic))
+                .collect(),
         })
     }
 
@@ -49,7 +55,9 @@ impl Broker {
         self.check_serving()?;
         let limit = Duration::from_millis(request.timeout_ms.into()).min(TIMEOUT_MAX);
         let timed_out = |_| Err(ErrorCode::Timeout.into());
-        tokio::time::timeout(limit, self.create(request, limit)).await.unwrap_or_else(timed_out)
+        tokio::time::timeout(limit, self.create(request, limit))
+            .await
+            .unwrap_or_else(timed_out)
     }
 
     async fn create(&self, request: CreateTopic, limit: Duration) -> Result<TopicInfo, Failure> {
@@ -64,17 +72,19 @@ impl Broker {
             at_ms: self.core.env.clock.wall_ms(),
             if_not_exists: request.if_not_exists,
         });
-        let topic_id = match self.core.controller.propose(&command, limit).await {
-            Ok(Applied::TopicCreated { topic_id, .. }) => topic_id,
-            Ok(_) => return Err(ErrorCode::Internal.into()),
-            // An earlier attempt of this very call may have made it.
-            Err(Rejected::Refused(Refusal::TopicExists { .. } | Refusal::TopicIdUsed { .. }))
-                if self.core.metadata.state().topic(&ours).is_some() => ours,
-            Err(rejected) => {
-                tracing::info!(topic = %name, reason = %rejected, "topic not created");
-                return Err(rejected.into());
-            }
-        };
+        let topic_id =
+            match self.core.controller.propose(&command, limit).await {
+                Ok(Applied::TopicCreated { topic_id, .. }) => topic_id,
+                Ok(_) => return Err(ErrorCode::Internal.into()),
+                // An earlier attempt of this very call may have made it.
+                Err(Rejected::Refused(
+                    Refusal::TopicExists { .. } | Refusal::TopicIdUsed { .. },
+                )) if self.core.metadata.state().topic(&ours).is_some() => ours,
+                Err(rejected) => {
+                    tracing::info!(topic = %name, reason = %rejected, "topic not created");
+                    return Err(rejected.into());
+                }
+            };
         self.when_led(topic_id).await
     }
 
@@ -85,9 +95,20 @@ impl Broker {
     pub async fn alter_topic(&self, request: AlterTopic) -> Result<TopicInfo, Failure> {
         self.check_serving()?;
         let topic_id = self.topic_id(&request.name).await?;
-        let AlterTopic { configs, partitions, .. } = request;
-        let command = Command::AlterTopic { topic_id, configs, partitions };
-        self.core.controller.propose(&command, METADATA_TIMEOUT).await?;
+        let AlterTopic {
+            configs,
+            partitions,
+            ..
+        } = request;
+        let command = Command::AlterTopic {
+            topic_id,
+            configs,
+            partitions,
+        };
+        self.core
+            .controller
+            .propose(&command, METADATA_TIMEOUT)
+            .await?;
         let timed_out = |_| Err(ErrorCode::Timeout.into());
         let led = tokio::time::timeout(METADATA_TIMEOUT, self.when_led(topic_id)).await;
         led.unwrap_or_else(timed_out)
@@ -102,7 +123,12 @@ impl Broker {
         let topic_id = self.topic_id(&topic).await?;
         let at_ms = self.core.env.clock.wall_ms();
         let command = Command::DeleteTopic { topic_id, at_ms };
-        match self.core.controller.propose(&command, METADATA_TIMEOUT).await {
+        match self
+            .core
+            .controller
+            .propose(&command, METADATA_TIMEOUT)
+            .await
+        {
             // It was there: an earlier attempt, or somebody else at the same time, deleted it.
             Ok(_) | Err(Rejected::Refused(Refusal::UnknownTopic { .. })) => Ok(topic_id),
             Err(rejected) => Err(rejected.into()),
@@ -117,13 +143,20 @@ impl Broker {
         self.check_serving()?;
         let state = self.core.metadata.state();
         let topics: Vec<&Topic> = match &request.topic {
-            Some(name) => vec![state.topic_named(name).ok_or(ErrorCode::UnknownTopicOrPartition)?],
+            Some(name) => vec![
+                state
+                    .topic_named(name)
+                    .ok_or(ErrorCode::UnknownTopicOrPartition)?,
+            ],
             None => state.topics().collect(),
         };
         let mut moves: BTreeMap<NodeId, Vec<(RaftGroupId, NodeId)>> = BTreeMap::new();
         let partitions = topics.iter().flat_map(|topic| &topic.partitions);
         for partition in partitions {
-            if request.partition.is_some_and(|wanted| wanted != partition.index) {
+            if request
+                .partition
+                .is_some_and(|wanted| wanted != partition.index)
+            {
                 continue;
             }
             let set = &partition.replica_set;
@@ -132,7 +165,10 @@ impl Broker {
                 continue;
             };
             if target != leader.0 && set.replica_on(target).is_some() {
-                moves.entry(leader.0).or_default().push((set.raft_group, target));
+                moves
+                    .entry(leader.0)
+                    .or_default()
+                    .push((set.raft_group, target));
             }
         }
         let mut moved = 0;
@@ -167,7 +203,10 @@ impl Broker {
         if !(create && self.core.config.auto_create_topics) {
             return Ok(());
         }
-        for name in names.iter().filter(|name| state.topic_named(name).is_none()) {
+        for name in names
+            .iter()
+            .filter(|name| state.topic_named(name).is_none())
+        {
             let made = CreateTopic {
                 name: name.clone(),
                 partitions: self.core.config.default_partitions,
@@ -187,19 +226,29 @@ impl Broker {
             return Ok(topic.topic_id);
         }
         let state = self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await?;
-        let topic = state.topic_named(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let topic = state
+            .topic_named(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         Ok(topic.topic_id)
     }
 
     /// Waits until every partition of the topic has a leader. The caller bounds the time.
     async fn when_led(&self, topic_id: TopicId) -> Result<TopicInfo, Failure> {
         let led = |topic: &Topic| {
-            topic.partitions.iter().all(|partition| partition.replica_set.leader.is_some())
+            topic
+                .partitions
+                .iter()
+                .all(|partition| partition.replica_set.leader.is_some())
         };
-        let view = self.core.metadata.wait_for(|view| view.state.topic(&topic_id).is_none_or(led));
+        let view = self
+            .core
+            .metadata
+            .wait_for(|view| view.state.topic(&topic_id).is_none_or(led));
         let state = view.await.state;
         // Deleted meanwhile.
-        let topic = state.topic(&topic_id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let topic = state
+            .topic(&topic_id)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         Ok(self.topic_info(topic))
     }
 
@@ -208,7 +257,11 @@ impl Broker {
             name: topic.name.clone(),
             topic_id: topic.topic_id,
             configs: topic.config.overrides().clone(),
-            partitions: topic.partitions.iter().map(|one| self.partition_info(one)).collect(),
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|one| self.partition_info(one))
+                .collect(),
         }
     }
 
@@ -218,7 +271,11 @@ impl Broker {
         let here = core.partitions.by_group(set.raft_group);
         let (leader, leader_epoch) = core.newest_leader(set);
         let replicas: Vec<NodeId> = set.replicas.iter().map(|replica| replica.node_id).collect();
-        let alive = replicas.iter().copied().filter(|&node| core.is_alive(node)).collect();
+        let alive = replicas
+            .iter()
+            .copied()
+            .filter(|&node| core.is_alive(node))
+            .collect();
         PartitionInfo {
             partition: partition.index,
             leader,

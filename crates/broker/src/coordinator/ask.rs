@@ -11,11 +11,18 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 /// A question to a coordinator.
 pub(crate) enum Ask {
     /// A member's join, heartbeat or leave.
-    Member { group: GroupName, event: Event, reply: Reply<Answer> },
+    Member {
+        group: GroupName,
+        event: Event,
+        reply: Reply<Answer>,
+    },
     /// Wait until the group is empty for certain, so that outsiders may commit.
     Standalone { group: GroupName, reply: Reply<()> },
     /// The group in full.
-    Describe { group: GroupName, reply: Reply<Described> },
+    Describe {
+        group: GroupName,
+        reply: Reply<Described>,
+    },
     /// Every group of this coordinator.
     List { reply: Reply<Vec<Listed>> },
     /// Drop the membership of a group that was deleted.

@@ -47,7 +47,9 @@ impl StateMachine for OffsetsMachine {
         let restored = match state {
             Some(bytes) => OffsetsState::from_snapshot(bytes).map_err(|error| {
                 tracing::error!(%error, "offsets snapshot is unreadable");
-                CorruptState { reason: "not an offsets state" }
+                CorruptState {
+                    reason: "not an offsets state",
+                }
             })?,
             None => OffsetsState::new(),
         };

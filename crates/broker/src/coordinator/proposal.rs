@@ -30,7 +30,10 @@ pub(super) async fn complete_rebalance(
         subscription: member.subscription,
         member_epoch: 0,
     };
-    let members = proposed.members.into_iter().map(|(id, member)| (id, record(member)));
+    let members = proposed
+        .members
+        .into_iter()
+        .map(|(id, member)| (id, record(member)));
     let command = Command::CompleteRebalance(Rebalance {
         group: group.clone(),
         expected_generation: proposed.expected_generation,
@@ -56,13 +59,12 @@ pub(super) async fn complete_rebalance(
 }
 
 /// Proposes a fence to the offsets log.
-pub(super) async fn fence(
-    replica: &OffsetsReplica,
-    epoch: LeaderEpoch,
-    fence: Fence,
-) -> Event {
+pub(super) async fn fence(replica: &OffsetsReplica, epoch: LeaderEpoch, fence: Fence) -> Event {
     let generation = fence.generation;
-    match replica.propose(epoch, &offsets::Command::Fence(fence)).await {
+    match replica
+        .propose(epoch, &offsets::Command::Fence(fence))
+        .await
+    {
         Ok(Ok(_)) => Event::FenceApplied { generation },
         Ok(Err(refused)) => {
             tracing::warn!(%refused, "fence refused");
@@ -110,8 +112,9 @@ impl OffsetsReplica {
         let bytes = offsets::encode(command).into();
         let proposed = self.raft.propose(epoch, Proposal::Control(bytes));
         let unknown = |_| Err(ProposeError::Unknown);
-        let applied =
-            tokio::time::timeout(METADATA_TIMEOUT, proposed).await.unwrap_or_else(unknown)?;
+        let applied = tokio::time::timeout(METADATA_TIMEOUT, proposed)
+            .await
+            .unwrap_or_else(unknown)?;
         offsets::decode_outcome(&applied.outcome).map_err(|error| {
             tracing::error!(%error, "unreadable outcome of an offsets command");
             ProposeError::Unknown
@@ -123,7 +126,10 @@ impl OffsetsReplica {
 pub(super) fn ownership(state: &State, group: &GroupName) -> Ownership {
     match state.group(group) {
         Some(record) => of_record(record),
-        None => Ownership { generation: state.generation_of(group), ..Ownership::default() },
+        None => Ownership {
+            generation: state.generation_of(group),
+            ..Ownership::default()
+        },
     }
 }
 
@@ -134,13 +140,26 @@ fn of_record(record: &GroupRecord) -> Ownership {
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         subscription: member.subscription.clone(),
     };
-    let members = record.members.iter().map(|(id, one)| (id.clone(), member(one)));
+    let members = record
+        .members
+        .iter()
+        .map(|(id, one)| (id.clone(), member(one)));
     let owners: BTreeMap<_, _> = record
         .owners
         .iter()
         .map(|(&id, owner)| {
-            (id, Owned { member_id: owner.member_id.clone(), token: owner.token })
+            (
+                id,
+                Owned {
+                    member_id: owner.member_id.clone(),
+                    token: owner.token,
+                },
+            )
         })
         .collect();
-    Ownership { generation: record.generation, members: members.collect(), owners }
+    Ownership {
+        generation: record.generation,
+        members: members.collect(),
+        owners,
+    }
 }

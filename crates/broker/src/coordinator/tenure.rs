@@ -42,7 +42,10 @@ pub(super) async fn run(
         };
         let over = async {
             // An error means that the replica closed.
-            drop(role.wait_for(|role| role.serving_epoch() != Some(epoch)).await);
+            drop(
+                role.wait_for(|role| role.serving_epoch() != Some(epoch))
+                    .await,
+            );
         };
         tokio::select! {
             () = over => {}
@@ -116,7 +119,10 @@ async fn take_office(
     epoch: LeaderEpoch,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> bool {
-    let command = Command::CoordinatorEpoch { offsets_partition, epoch };
+    let command = Command::CoordinatorEpoch {
+        offsets_partition,
+        epoch,
+    };
     loop {
         let proposed = core.controller.propose(&command, METADATA_TIMEOUT);
         tokio::pin!(proposed);
@@ -191,14 +197,21 @@ impl Tenure {
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.groups.values().filter_map(NativeGroup::next_deadline_ms).min()
+        self.groups
+            .values()
+            .filter_map(NativeGroup::next_deadline_ms)
+            .min()
     }
 
     fn tick(&mut self) {
         let now_ms = now_ms(&self.core);
         let due = |group: &NativeGroup| group.next_deadline_ms().is_some_and(|at| at <= now_ms);
-        let due: Vec<GroupName> =
-            self.groups.iter().filter(|(_, g)| due(g)).map(|(name, _)| name.clone()).collect();
+        let due: Vec<GroupName> = self
+            .groups
+            .iter()
+            .filter(|(_, g)| due(g))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in due {
             self.event(&name, Event::Tick);
         }
@@ -206,7 +219,9 @@ impl Tenure {
 
     fn metadata_changed(&mut self, state: &State) {
         let index = self.replica.index;
-        let newest = state.offsets_partition(index).map(|one| one.coordinator_epoch);
+        let newest = state
+            .offsets_partition(index)
+            .map(|one| one.coordinator_epoch);
         if newest.is_some_and(|newest| newest > self.epoch) {
             self.is_over = true;
             return;
@@ -227,13 +242,20 @@ impl Tenure {
 
     fn ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Member { group, event, reply } => {
+            Ask::Member {
+                group,
+                event,
+                reply,
+            } => {
                 // Whoever left does not get it.
                 drop(reply.send(self.member(&group, event)));
             }
             Ask::Standalone { group, reply } => {
                 if self.find(&group) {
-                    self.standalone.entry(group.clone()).or_default().push(reply);
+                    self.standalone
+                        .entry(group.clone())
+                        .or_default()
+                        .push(reply);
                     self.event(&group, Event::PrepareStandalone);
                 } else {
                     drop(reply.send(Err(ErrorCode::InvalidRequest.into())));
@@ -270,7 +292,9 @@ impl Tenure {
 
     fn event(&mut self, name: &GroupName, event: Event) {
         // Forgotten meanwhile.
-        let Some(group) = self.groups.get_mut(name) else { return };
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
         let actions = group.on_event(now_ms(&self.core), event);
         self.act(name, actions);
         self.answer_standalone(name);
@@ -282,9 +306,10 @@ impl Tenure {
             return true;
         }
         let state = self.core.metadata.state();
-        if state.group(name).is_some_and(|record| {
-            record.kind != GroupKind::Native && !record.members.is_empty()
-        }) {
+        if state
+            .group(name)
+            .is_some_and(|record| record.kind != GroupKind::Native && !record.members.is_empty())
+        {
             return false;
         }
         self.take_up(name, &state);
@@ -298,9 +323,10 @@ impl Tenure {
                 let record = proposal::ownership(state, name);
                 NativeGroup::restore(now_ms(&self.core), name.clone(), record, topics)
             }
-            None => {
-                (NativeGroup::new(name.clone(), state.generation_of(name), topics), Vec::new())
-            }
+            None => (
+                NativeGroup::new(name.clone(), state.generation_of(name), topics),
+                Vec::new(),
+            ),
         };
         self.groups.insert(name.clone(), group);
         self.act(name, actions);
@@ -313,7 +339,10 @@ impl Tenure {
             match action {
                 Action::CompleteRebalance(proposed) => self.proposals.push(Box::pin(async move {
                     let group = name.clone();
-                    (name, proposal::complete_rebalance(&core, group, epoch, proposed).await)
+                    (
+                        name,
+                        proposal::complete_rebalance(&core, group, epoch, proposed).await,
+                    )
                 })),
                 Action::Fence(fence) => self.proposals.push(Box::pin(async move {
                     (name, proposal::fence(&replica, epoch, fence).await)
@@ -331,7 +360,9 @@ impl Tenure {
     }
 
     fn answer_standalone(&mut self, name: &GroupName) {
-        let Some(group) = self.groups.get(name) else { return };
+        let Some(group) = self.groups.get(name) else {
+            return;
+        };
         let outcome = match group.standalone_commits() {
             StandaloneCommits::Pending => return,
             StandaloneCommits::Ready => Ok(()),
@@ -355,16 +386,21 @@ impl Tenure {
         }
         let group = self.groups.get(name).ok_or(ErrorCode::Internal)?;
         let mut assignor = None;
-        let members = group.members().map(|(member_id, subscription, instance_id)| {
-            assignor.get_or_insert(subscription.assignor);
-            let owned = group.owners().iter().filter(|(_, owned)| owned.member_id == *member_id);
-            DescribedMember {
-                member_id: member_id.clone(),
-                instance_id: instance_id.map(str::to_owned),
-                subscription: subscription.clone(),
-                partitions: owned.map(|(&id, _)| id).collect(),
-            }
-        });
+        let members = group
+            .members()
+            .map(|(member_id, subscription, instance_id)| {
+                assignor.get_or_insert(subscription.assignor);
+                let owned = group
+                    .owners()
+                    .iter()
+                    .filter(|(_, owned)| owned.member_id == *member_id);
+                DescribedMember {
+                    member_id: member_id.clone(),
+                    instance_id: instance_id.map(str::to_owned),
+                    subscription: subscription.clone(),
+                    partitions: owned.map(|(&id, _)| id).collect(),
+                }
+            });
         let members = members.collect();
         Ok(Described {
             phase: group.phase(),
@@ -393,7 +429,14 @@ impl Tenure {
             let members = group.members().count();
             if members > 0 || listed.contains_key(name) {
                 let phase = group.phase();
-                listed.insert(name.clone(), Listed { group: name.clone(), phase, members });
+                listed.insert(
+                    name.clone(),
+                    Listed {
+                        group: name.clone(),
+                        phase,
+                        members,
+                    },
+                );
             }
         }
         listed.into_values().collect()
@@ -419,5 +462,8 @@ fn topics_of(state: &State) -> Topics {
         topic_id: topic.topic_id,
         partitions: u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX),
     };
-    state.topics().map(|topic| (topic.name.clone(), shape(topic))).collect()
+    state
+        .topics()
+        .map(|topic| (topic.name.clone(), shape(topic)))
+        .collect()
 }

@@ -35,7 +35,10 @@ pub(crate) struct Confirmer {
 
 impl Confirmer {
     pub(crate) fn new() -> Self {
-        Self { wanted: Notify::new(), rounds: watch::Sender::new(Rounds::default()) }
+        Self {
+            wanted: Notify::new(),
+            rounds: watch::Sender::new(Rounds::default()),
+        }
     }
 
     /// The metadata, with everything acknowledged before this call.

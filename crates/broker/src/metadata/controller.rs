@@ -53,12 +53,21 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn new(node_id: NodeId, raft: RaftNode, view: MetadataWatch) -> Self {
-        Self { node_id, raft, view, group: OnceLock::new() }
+        Self {
+            node_id,
+            raft,
+            view,
+            group: OnceLock::new(),
+        }
     }
 
     /// Hands over the node's replica of the metadata group.
     pub(crate) fn set_group(&self, group: RaftGroup) {
-        assert_eq!(group.id(), RaftGroupId::METADATA, "only metadata has a controller");
+        assert_eq!(
+            group.id(),
+            RaftGroupId::METADATA,
+            "only metadata has a controller"
+        );
         // A second call would bring the same group: the journal has one per id.
         drop(self.group.set(group));
     }
@@ -74,7 +83,9 @@ impl Controller {
 
     /// Whether this node is the controller and may act as such.
     pub(crate) fn is_here(&self) -> bool {
-        self.group.get().is_some_and(|group| group.role().serving_epoch().is_some())
+        self.group
+            .get()
+            .is_some_and(|group| group.role().serving_epoch().is_some())
     }
 
     /// Proposes `command` and waits until its outcome is applied here.
@@ -127,7 +138,9 @@ impl Controller {
             }
         };
         let timed_out = |_| Err(ErrorCode::Timeout.into());
-        tokio::time::timeout(timeout, attempts).await.unwrap_or_else(timed_out)
+        tokio::time::timeout(timeout, attempts)
+            .await
+            .unwrap_or_else(timed_out)
     }
 
     /// Answers another node's proposal. Only the controller does.
@@ -158,14 +171,14 @@ impl Controller {
         if leader == self.node_id {
             return self.propose_here(command.clone()).await;
         }
-        let request = ClusterRequest::ProposeMetadata { command: Payload(command.clone()) };
+        let request = ClusterRequest::ProposeMetadata {
+            command: Payload(command.clone()),
+        };
         match self.call(leader, request).await? {
             ClusterReply::Proposed { index, outcome } => Ok((index, outcome.0)),
             ClusterReply::Seed(_)
             | ClusterReply::ReadIndex { .. }
-            | ClusterReply::Transferred { .. } => {
-                Err(ErrorCode::Internal.into())
-            }
+            | ClusterReply::Transferred { .. } => Err(ErrorCode::Internal.into()),
         }
     }
 
@@ -178,18 +191,19 @@ impl Controller {
             ClusterReply::ReadIndex { index } => Ok(index),
             ClusterReply::Seed(_)
             | ClusterReply::Proposed { .. }
-            | ClusterReply::Transferred { .. } => {
-                Err(ErrorCode::Internal.into())
-            }
+            | ClusterReply::Transferred { .. } => Err(ErrorCode::Internal.into()),
         }
     }
 
     async fn call(&self, to: NodeId, request: ClusterRequest) -> Result<ClusterReply, Failure> {
-        self.raft.cluster_call(to, request, ATTEMPT).await.map_err(|error| match error {
-            CallError::Failed { failure, .. } => failure,
-            CallError::NotAPeer(_) | CallError::Down(_) => ErrorCode::NotController.into(),
-            CallError::NoAnswer(_) => ErrorCode::Timeout.into(),
-        })
+        self.raft
+            .cluster_call(to, request, ATTEMPT)
+            .await
+            .map_err(|error| match error {
+                CallError::Failed { failure, .. } => failure,
+                CallError::NotAPeer(_) | CallError::Down(_) => ErrorCode::NotController.into(),
+                CallError::NoAnswer(_) => ErrorCode::Timeout.into(),
+            })
     }
 
     /// Waits for another leader, or a little.
@@ -214,8 +228,14 @@ impl Controller {
     fn not_controller(&self) -> Failure {
         let role = self.group.get().map(RaftGroup::role);
         let hint = role.and_then(|role| {
-            role.leader.map(|node| LeaderHint { node, epoch: role.epoch })
+            role.leader.map(|node| LeaderHint {
+                node,
+                epoch: role.epoch,
+            })
         });
-        Failure { code: ErrorCode::NotController, leader: hint }
+        Failure {
+            code: ErrorCode::NotController,
+            leader: hint,
+        }
     }
 }

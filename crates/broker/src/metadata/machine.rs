@@ -17,7 +17,10 @@ pub(crate) struct MetadataMachine {
 
 impl MetadataMachine {
     pub(crate) fn new(publisher: MetadataPublisher) -> Self {
-        Self { state: Arc::default(), publisher }
+        Self {
+            state: Arc::default(),
+            publisher,
+        }
     }
 }
 
@@ -38,7 +41,10 @@ impl StateMachine for MetadataMachine {
             EntryBody::Data(_) | EntryBody::Blank | EntryBody::Membership(_) => Bytes::new(),
         };
         let state = Arc::clone(&self.state);
-        self.publisher.send_replace(MetadataView { applied: Some(entry.index), state });
+        self.publisher.send_replace(MetadataView {
+            applied: Some(entry.index),
+            state,
+        });
         outcome
     }
 
@@ -50,7 +56,9 @@ impl StateMachine for MetadataMachine {
         let restored = match state {
             Some(bytes) => State::from_snapshot(bytes).map_err(|error| {
                 tracing::error!(%error, "metadata snapshot is unreadable");
-                CorruptState { reason: "not a metadata state" }
+                CorruptState {
+                    reason: "not a metadata state",
+                }
             })?,
             None => State::new(),
         };

@@ -55,7 +55,10 @@ impl MetadataWatch {
     /// Waits until `wanted` holds. Pending for ever once nobody publishes: callers bound it.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&MetadataView) -> bool) -> MetadataView {
         let mut receiver = self.0.clone();
-        let found = receiver.wait_for(|view| wanted(view)).await.map(|view| view.clone());
+        let found = receiver
+            .wait_for(|view| wanted(view))
+            .await
+            .map(|view| view.clone());
         match found {
             Ok(view) => view,
             Err(_) => std::future::pending().await,

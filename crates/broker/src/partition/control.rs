@@ -46,7 +46,10 @@ mod tests {
     fn a_trim_has_these_bytes() {
         let bytes = Control::TrimBefore(Offset(258)).encode();
         assert_eq!(&bytes[..], [1, 1, 2, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Control::decode(&bytes), Some(Control::TrimBefore(Offset(258))));
+        assert_eq!(
+            Control::decode(&bytes),
+            Some(Control::TrimBefore(Offset(258)))
+        );
         assert_eq!(Control::decode(&bytes[..9]), None);
         assert_eq!(Control::decode(&[2, 1]), None);
     }

@@ -48,7 +48,9 @@ impl StateMachine for PartitionMachine {
         let restored = match state {
             Some(bytes) => snapshot::decode(bytes).map_err(|error| {
                 tracing::error!(group = %self.group, %error, "partition state is unreadable");
-                CorruptState { reason: "not a partition state" }
+                CorruptState {
+                    reason: "not a partition state",
+                }
             })?,
             None => PartitionState::default(),
         };

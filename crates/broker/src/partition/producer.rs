@@ -90,7 +90,12 @@ impl Producers {
     }
 
     /// Records a committed batch.
-    pub(crate) fn record(&mut self, identity: &BatchIdentity, base_offset: Offset, log_time_ms: i64) {
+    pub(crate) fn record(
+        &mut self,
+        identity: &BatchIdentity,
+        base_offset: Offset,
+        log_time_ms: i64,
+    ) {
         let id = identity.producer_id;
         let producer = self.by_id.entry(id).or_insert_with(|| Producer {
             epoch: identity.producer_epoch,
@@ -159,7 +164,9 @@ pub(crate) fn judge<Id: Copy>(
     unapplied: &VecDeque<UnappliedBatch<Id>>,
 ) -> Verdict<Id> {
     let newest = unapplied.back().map(|last| &last.identity);
-    let epoch = newest.map(|last| last.producer_epoch).or(applied.map(|producer| producer.epoch));
+    let epoch = newest
+        .map(|last| last.producer_epoch)
+        .or(applied.map(|producer| producer.epoch));
     match epoch {
         None if batch.base_sequence.0 == 0 => return Verdict::Append,
         None => return Verdict::UnknownProducer,
@@ -171,12 +178,17 @@ pub(crate) fn judge<Id: Copy>(
         Some(_) => {}
     }
     let current = |epoch| batch.producer_epoch == epoch;
-    for one in unapplied.iter().filter(|one| current(one.identity.producer_epoch)) {
+    for one in unapplied
+        .iter()
+        .filter(|one| current(one.identity.producer_epoch))
+    {
         if batch.same_records(one.identity.base_sequence, one.identity.last_sequence) {
             return Verdict::OnItsWay(one.id);
         }
     }
-    let kept = applied.filter(|producer| current(producer.epoch)).map(|producer| &producer.batches);
+    let kept = applied
+        .filter(|producer| current(producer.epoch))
+        .map(|producer| &producer.batches);
     for one in kept.into_iter().flatten() {
         if batch.same_records(one.base_sequence, one.last_sequence) {
             return Verdict::Applied(one.base_offset);

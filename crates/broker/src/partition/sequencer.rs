@@ -60,9 +60,6 @@ pub(crate) struct Offer {
 #[derive(Debug)]
 pub(crate) struct NextEntry {
     pub(crate) epoch: LeaderEpoch,
-    /// Where it will be, if nothing proposed before it fails: offsets are dense, and nobody else
-    /// proposes records in this epoch.
-    pub(crate) base_offset: Offset,
     /// Whether somebody waits for this node's disk only.
     pub(crate) wants_local: bool,
     pub(crate) ids: Vec<BatchId>,
@@ -94,27 +91,12 @@ pub(crate) struct Sequencer {
     queue: VecDeque<(BatchId, StampedBatch)>,
     overlay: BTreeMap<ProducerId, VecDeque<UnappliedBatch<BatchId>>>,
     entries_in_flight: usize,
-    /// Offset of the next record to be proposed.
-    log_end_offset: Offset,
-}
-
-impl NextEntry {
-    /// One past its last record.
-    pub(crate) fn next_offset(&self) -> Offset {
-        let counts = self.batches.iter().map(|batch| i64::from(batch.offset_count()));
-        self.base_offset + counts.sum()
-    }
 }
 
 impl Sequencer {
     /// Takes `epoch` as the one to work in. What was queued in an earlier one is refused: it was
-    /// judged against a state that may have changed. `applied_end` is the end of the applied
-    /// records, which is the end of the log while nothing is in flight.
-    pub(crate) fn enter(
-        &mut self,
-        epoch: LeaderEpoch,
-        applied_end: Offset,
-    ) -> Result<(), ErrorCode> {
+    /// judged against a state that may have changed.
+    pub(crate) fn enter(&mut self, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
         if epoch < self.epoch {
             // Read before the leadership moved on.
             return Err(ErrorCode::NotLeader);
@@ -126,13 +108,12 @@ impl Sequencer {
             self.closed = false;
             self.entries_in_flight = 0;
         }
-        if self.entries_in_flight == 0 {
-            self.paused = false;
-            if self.queue.is_empty() {
-                self.log_end_offset = applied_end;
-            }
+        self.paused &= self.entries_in_flight > 0;
+        if self.closed || self.paused {
+            Err(ErrorCode::NotLeader)
+        } else {
+            Ok(())
         }
-        if self.closed || self.paused { Err(ErrorCode::NotLeader) } else { Ok(()) }
     }
 
     /// Judges a batch and queues it. Call [`Sequencer::enter`] first.
@@ -148,7 +129,10 @@ impl Sequencer {
             match judge(identity, producers.get(id), unapplied) {
                 Verdict::Append => {}
                 Verdict::Applied(base_offset) => {
-                    return Ok(Offered::Placed(Placed { base_offset, epoch: self.epoch }));
+                    return Ok(Offered::Placed(Placed {
+                        base_offset,
+                        epoch: self.epoch,
+                    }));
                 }
                 Verdict::OnItsWay(id) => return self.join(id, offer.acks),
                 Verdict::Fenced => return Err(ErrorCode::ProducerFenced),
@@ -178,19 +162,26 @@ impl Sequencer {
             batches.push(batch);
         }
         self.entries_in_flight += 1;
-        let (epoch, base_offset) = (self.epoch, self.log_end_offset);
-        let entry = NextEntry { epoch, base_offset, wants_local, ids, batches };
-        self.log_end_offset = entry.next_offset();
-        Some(entry)
+        Some(NextEntry {
+            epoch: self.epoch,
+            wants_local,
+            ids,
+            batches,
+        })
     }
 
     /// The entry is on this node's disk: answers those who wanted no more than that.
     pub(crate) fn local(&mut self, ids: &[BatchId], base_offset: Offset, epoch: LeaderEpoch) {
         let mut base_offset = base_offset;
         for id in ids {
-            let Some(accepted) = self.accepted.get_mut(id) else { return };
+            let Some(accepted) = self.accepted.get_mut(id) else {
+                return;
+            };
             let placed = Placed { base_offset, epoch };
-            for waiter in accepted.waiters.extract_if(.., |waiter| waiter.acks == Acks::Leader) {
+            for waiter in accepted
+                .waiters
+                .extract_if(.., |waiter| waiter.acks == Acks::Leader)
+            {
                 // Who left does not want to know.
                 drop(waiter.answer.send(Ok(placed)));
             }
@@ -203,7 +194,9 @@ impl Sequencer {
         let mut base_offset = base_offset;
         self.leave_flight(epoch);
         for id in ids {
-            let Some(accepted) = self.remove(*id) else { continue };
+            let Some(accepted) = self.remove(*id) else {
+                continue;
+            };
             let placed = Placed { base_offset, epoch };
             base_offset = base_offset + accepted.offset_count;
             accepted.answer(&Ok(placed));
@@ -262,7 +255,10 @@ impl Sequencer {
         let accepted = Accepted {
             producer: offer.identity.map(|identity| identity.producer_id),
             offset_count: i64::from(offer.batch.offset_count()),
-            waiters: vec![Waiter { acks: offer.acks, answer }],
+            waiters: vec![Waiter {
+                acks: offer.acks,
+                answer,
+            }],
             _admitted: offer.admitted,
         };
         self.accepted.insert(id, accepted);
@@ -276,7 +272,11 @@ impl Sequencer {
         let accepted = self.accepted.get_mut(&id).ok_or(ErrorCode::NotLeader)?;
         let (answer, waiting) = oneshot::channel();
         // Whether it is on this disk already was told before: wait for the commit.
-        let acks = if acks == Acks::None { acks } else { Acks::Quorum };
+        let acks = if acks == Acks::None {
+            acks
+        } else {
+            Acks::Quorum
+        };
         accepted.waiters.push(Waiter { acks, answer });
         Ok(Offered::Waiting(waiting))
     }
@@ -311,7 +311,9 @@ impl Sequencer {
 
 impl Accepted {
     fn wants_local(&self) -> bool {
-        self.waiters.iter().any(|waiter| waiter.acks == Acks::Leader)
+        self.waiters
+            .iter()
+            .any(|waiter| waiter.acks == Acks::Leader)
     }
 
     fn answer(self, outcome: &Result<Placed, Failure>) {

@@ -76,7 +76,9 @@ fn read_state(rest: &mut &[u8]) -> Result<PartitionState, SnapshotError> {
         ..PartitionState::default()
     };
     for _ in 0..read_u32(rest)? {
-        state.epochs.push((LeaderEpoch(read_i32(rest)?), Offset(read_i64(rest)?)));
+        state
+            .epochs
+            .push((LeaderEpoch(read_i32(rest)?), Offset(read_i64(rest)?)));
     }
     state.producers = read_producers(rest)?;
     Ok(state)
@@ -100,7 +102,14 @@ fn read_producers(rest: &mut &[u8]) -> Result<Producers, SnapshotError> {
                 base_offset: Offset(read_i64(rest)?),
             });
         }
-        producers.restore(id, Producer { epoch, last_seen_ms, batches });
+        producers.restore(
+            id,
+            Producer {
+                epoch,
+                last_seen_ms,
+                batches,
+            },
+        );
     }
     Ok(producers)
 }

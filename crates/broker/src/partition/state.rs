@@ -33,7 +33,8 @@ impl PartitionState {
             EntryBody::Data(batches) => {
                 for batch in batches {
                     if let Some(identity) = BatchIdentity::of(&batch.header()) {
-                        self.producers.record(&identity, batch.base_offset(), self.log_time_ms);
+                        self.producers
+                            .record(&identity, batch.base_offset(), self.log_time_ms);
                     }
                 }
             }
@@ -53,7 +54,11 @@ impl PartitionState {
         };
         if self.epochs.last().is_none_or(|&(last, _)| last < epoch) {
             // An epoch without records says nothing that its successor does not say.
-            if self.epochs.last().is_some_and(|&(_, first)| first == entry.base_offset) {
+            if self
+                .epochs
+                .last()
+                .is_some_and(|&(_, first)| first == entry.base_offset)
+            {
                 self.epochs.pop();
             }
             self.epochs.push((epoch, entry.base_offset));

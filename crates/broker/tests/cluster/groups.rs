@@ -30,7 +30,12 @@ struct Member {
 impl Member {
     fn new(id: &str, session_timeout_ms: u32) -> Self {
         let group = GroupName::new("billing").unwrap();
-        Self { group, id: id.to_owned(), session_timeout_ms, last: None }
+        Self {
+            group,
+            id: id.to_owned(),
+            session_timeout_ms,
+            last: None,
+        }
     }
 
     async fn join(&mut self, cluster: &Cluster) {
@@ -53,7 +58,10 @@ impl Member {
     /// One heartbeat: holds exactly what the last answer named.
     async fn beat(&mut self, cluster: &Cluster) -> Result<(), Failure> {
         let held = self.assigned().iter().map(|one| one.key).collect();
-        let generation = self.last.as_ref().map_or_else(Default::default, |last| last.generation);
+        let generation = self
+            .last
+            .as_ref()
+            .map_or_else(Default::default, |last| last.generation);
         let request = GroupHeartbeat {
             group: self.group.clone(),
             member_id: self.id.clone(),
@@ -90,7 +98,11 @@ impl Member {
     fn owner(&self, key: PartitionKey) -> Ownership {
         let one = self.assigned().iter().find(|one| one.key == key).unwrap();
         let generation = self.last.as_ref().unwrap().generation;
-        Ownership { group: self.group.clone(), generation, token: one.token }
+        Ownership {
+            group: self.group.clone(),
+            generation,
+            token: one.token,
+        }
     }
 }
 
@@ -170,17 +182,29 @@ async fn members_share_the_partitions_and_commit_what_they_own() {
     assert_eq!((a.assigned().len(), b.assigned().len()), (2, 2));
     commit(&cluster, a.commit(5)).await.unwrap();
     commit(&cluster, b.commit(6)).await.unwrap();
-    assert_eq!(committed(&cluster, a.assigned()[0].key).await, Some(Offset(5)));
-    assert_eq!(committed(&cluster, b.assigned()[0].key).await, Some(Offset(6)));
+    assert_eq!(
+        committed(&cluster, a.assigned()[0].key).await,
+        Some(Offset(5))
+    );
+    assert_eq!(
+        committed(&cluster, b.assigned()[0].key).await,
+        Some(Offset(6))
+    );
 
     let outsider = CommitOffsets {
         member_id: String::new(),
         generation: floe_model::Generation(-1),
         ..a.commit(9)
     };
-    assert_eq!(code(commit(&cluster, outsider.clone()).await), ErrorCode::GroupNotEmpty);
+    assert_eq!(
+        code(commit(&cluster, outsider.clone()).await),
+        ErrorCode::GroupNotEmpty
+    );
     for member in [&a, &b] {
-        let leave = LeaveGroup { group: member.group.clone(), member_id: member.id.clone() };
+        let leave = LeaveGroup {
+            group: member.group.clone(),
+            member_id: member.id.clone(),
+        };
         let ask = |broker: Broker| {
             let leave = leave.clone();
             async move { broker.leave_group(leave).await }
@@ -188,7 +212,10 @@ async fn members_share_the_partitions_and_commit_what_they_own() {
         somewhere(&cluster, ask).await.unwrap();
     }
     commit(&cluster, outsider).await.unwrap();
-    assert_eq!(committed(&cluster, a.assigned()[0].key).await, Some(Offset(9)));
+    assert_eq!(
+        committed(&cluster, a.assigned()[0].key).await,
+        Some(Offset(9))
+    );
     cluster.stop().await;
 }
 
@@ -205,13 +232,24 @@ async fn a_member_paused_past_its_session_can_neither_commit_nor_read() {
     let mut read = fetch_request(key, Offset(0), 0);
     read.parts[0].owner = Some(zombie.owner(key));
     let replies = leader.fetch(read.clone()).await.unwrap();
-    assert_eq!(replies[0].outcome.as_ref().unwrap().len(), 1, "an owner reads");
+    assert_eq!(
+        replies[0].outcome.as_ref().unwrap().len(),
+        1,
+        "an owner reads"
+    );
 
     let mut heir = Member::new("heir", SESSION_MS);
     heir.join(&cluster).await;
     settle(&cluster, &mut [&mut heir], &topic).await;
-    assert_eq!(heir.assigned().len(), 2, "the zombie said nothing meanwhile");
-    assert_eq!(code(commit(&cluster, zombie.commit(1)).await), ErrorCode::FencedToken);
+    assert_eq!(
+        heir.assigned().len(),
+        2,
+        "the zombie said nothing meanwhile"
+    );
+    assert_eq!(
+        code(commit(&cluster, zombie.commit(1)).await),
+        ErrorCode::FencedToken
+    );
     assert_eq!(code(zombie.beat(&cluster).await), ErrorCode::UnknownMember);
     let (_, leader) = cluster.leader(key).await;
     let replies = leader.fetch(read.clone()).await.unwrap();
@@ -233,16 +271,32 @@ async fn members_keep_their_partitions_and_offsets_when_the_coordinator_goes() {
     b.join(&cluster).await;
     settle(&cluster, &mut [&mut a, &mut b], &topic).await;
     commit(&cluster, a.commit(5)).await.unwrap();
-    let before: Vec<_> = a.assigned().iter().map(|one| (one.key, one.token)).collect();
+    let before: Vec<_> = a
+        .assigned()
+        .iter()
+        .map(|one| (one.key, one.token))
+        .collect();
     let generation = a.last.as_ref().unwrap().generation;
     let group = a.group.clone();
-    let coordinator: NodeId = cluster.broker(1).find_coordinator(group.clone()).await.unwrap().node;
+    let coordinator: NodeId = cluster
+        .broker(1)
+        .find_coordinator(group.clone())
+        .await
+        .unwrap()
+        .node;
     cluster.stop_node(coordinator).await;
     settle(&cluster, &mut [&mut a, &mut b], &topic).await;
-    let after: Vec<_> = a.assigned().iter().map(|one| (one.key, one.token)).collect();
+    let after: Vec<_> = a
+        .assigned()
+        .iter()
+        .map(|one| (one.key, one.token))
+        .collect();
     assert_eq!(after, before);
     assert_eq!(a.last.as_ref().unwrap().generation, generation);
-    assert_eq!(committed(&cluster, a.assigned()[0].key).await, Some(Offset(5)));
+    assert_eq!(
+        committed(&cluster, a.assigned()[0].key).await,
+        Some(Offset(5))
+    );
     commit(&cluster, a.commit(7)).await.unwrap();
     let describe = |broker: Broker| {
         let group = group.clone();
@@ -261,21 +315,35 @@ async fn an_empty_group_can_be_deleted_and_a_full_one_cannot() {
     let topic = create_topic(&cluster.broker(1), "orders", 1).await;
     let broker = cluster.broker(1);
     let mut a = Member::new("a", SESSION_MS);
-    assert_eq!(code(broker.delete_group(a.group.clone()).await), ErrorCode::UnknownGroup);
+    assert_eq!(
+        code(broker.delete_group(a.group.clone()).await),
+        ErrorCode::UnknownGroup
+    );
     a.join(&cluster).await;
     settle(&cluster, &mut [&mut a], &topic).await;
     commit(&cluster, a.commit(5)).await.unwrap();
-    assert_eq!(code(broker.delete_group(a.group.clone()).await), ErrorCode::GroupNotEmpty);
-    let leave = LeaveGroup { group: a.group.clone(), member_id: a.id.clone() };
+    assert_eq!(
+        code(broker.delete_group(a.group.clone()).await),
+        ErrorCode::GroupNotEmpty
+    );
+    let leave = LeaveGroup {
+        group: a.group.clone(),
+        member_id: a.id.clone(),
+    };
     broker.leave_group(leave).await.unwrap();
     broker.delete_group(a.group.clone()).await.unwrap();
     assert_eq!(committed(&cluster, key_of(&topic, 0)).await, None);
-    eventually("no group is listed", || async { broker.list_groups().await.unwrap().is_empty() })
-        .await;
+    eventually("no group is listed", || async {
+        broker.list_groups().await.unwrap().is_empty()
+    })
+    .await;
     let generation = a.last.as_ref().unwrap().generation;
     a.join(&cluster).await;
     a.last = None;
     settle(&cluster, &mut [&mut a], &topic).await;
-    assert!(a.last.as_ref().unwrap().generation > generation, "generations never start again");
+    assert!(
+        a.last.as_ref().unwrap().generation > generation,
+        "generations never start again"
+    );
     cluster.stop().await;
 }

@@ -12,8 +12,8 @@ use floe_model::{
 };
 use floe_record::{BatchBuilder, Compression, Limits, Record, records};
 use floe_rpc::{
-    CreateTopic, Failure, Fetch, FetchPart, PartitionKey, Produce, ProducePart, ProducerIdentity,
-    TopicInfo,
+    ClientConnection, CreateTopic, Failure, Fetch, FetchPart, PartitionKey, Produce, ProducePart,
+    ProducerIdentity, TopicInfo, connect_client,
 };
 use tempfile::TempDir;
 
@@ -33,13 +33,22 @@ impl Cluster {
         log();
         let dir = tempfile::tempdir().unwrap();
         // Ports that were free a moment ago: nodes must know each other's before they start.
-        let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let held: Vec<_> = (0..count)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
         let addr = |place: usize| held[place].local_addr().unwrap().to_string();
         let seeds = (0..count as usize)
-            .map(|place| Seed { node_id: node_id(place + 1), peer_addr: addr(place) })
+            .map(|place| Seed {
+                node_id: node_id(place + 1),
+                peer_addr: addr(place),
+            })
             .collect();
         drop(held);
-        let mut cluster = Self { dir, seeds, nodes: BTreeMap::new() };
+        let mut cluster = Self {
+            dir,
+            seeds,
+            nodes: BTreeMap::new(),
+        };
         for place in 1..=count as usize {
             cluster.start_node(node_id(place)).await;
         }
@@ -95,6 +104,14 @@ impl Cluster {
         self.nodes.keys().copied().collect()
     }
 
+    /// A connection as a client has one.
+    pub(crate) async fn connect(&self, id: NodeId) -> ClientConnection {
+        let addr = self.nodes[&id].client_addr().to_string();
+        connect_client(&Env::real().unwrap(), &addr, None)
+            .await
+            .unwrap()
+    }
+
     /// The running node that leads the partition, as that node itself sees it.
     pub(crate) async fn leader(&self, key: PartitionKey) -> (NodeId, Broker) {
         let found = std::sync::Mutex::new(None);
@@ -102,9 +119,14 @@ impl Cluster {
             for (id, node) in &self.nodes {
                 let broker = node.broker();
                 let offsets = floe_rpc::ListOffsets {
-                    parts: vec![floe_rpc::ListOffsetsPart { key, at: floe_rpc::OffsetAt::End }],
+                    parts: vec![floe_rpc::ListOffsetsPart {
+                        key,
+                        at: floe_rpc::OffsetAt::End,
+                    }],
                 };
-                let Ok(listed) = broker.list_offsets(offsets).await else { continue };
+                let Ok(listed) = broker.list_offsets(offsets).await else {
+                    continue;
+                };
                 if listed[0].outcome.is_ok() {
                     *found.lock().unwrap() = Some((*id, broker));
                     return true;
@@ -182,7 +204,10 @@ pub(crate) async fn create_topic(broker: &Broker, name: &str, partitions: u32) -
 }
 
 pub(crate) fn key_of(topic: &TopicInfo, partition: u32) -> PartitionKey {
-    PartitionKey { topic_id: topic.topic_id, partition: PartitionIndex(partition) }
+    PartitionKey {
+        topic_id: topic.topic_id,
+        partition: PartitionIndex(partition),
+    }
 }
 
 /// A batch of records with these values.
@@ -194,7 +219,12 @@ pub(crate) fn batch(values: &[&str], producer: Option<(ProducerIdentity, i32)>) 
     }
     for value in values {
         let value = Some(Bytes::copy_from_slice(value.as_bytes()));
-        builder.push(&Record { timestamp_ms: 1_000, key: None, value, headers: Vec::new() });
+        builder.push(&Record {
+            timestamp_ms: 1_000,
+            key: None,
+            value,
+            headers: Vec::new(),
+        });
     }
     builder.build()
 }
@@ -214,8 +244,15 @@ pub(crate) async fn produce_with(
     batch: Bytes,
     acks: Acks,
 ) -> Result<Offset, Failure> {
-    let parts = vec![ProducePart { key, batches: vec![batch.into()] }];
-    let request = Produce { acks, timeout_ms: 5_000, parts };
+    let parts = vec![ProducePart {
+        key,
+        batches: vec![batch.into()],
+    }];
+    let request = Produce {
+        acks,
+        timeout_ms: 5_000,
+        parts,
+    };
     let mut replies = broker.produce(request).await?;
     Ok(replies.remove(0).outcome?.base_offsets[0])
 }
@@ -225,7 +262,12 @@ pub(crate) fn fetch_request(key: PartitionKey, offset: Offset, wait_ms_max: u32)
         wait_ms_max,
         min_bytes: 1,
         bytes_max: 8 << 20,
-        parts: vec![FetchPart { key, offset, bytes_max: 1 << 20, owner: None }],
+        parts: vec![FetchPart {
+            key,
+            offset,
+            bytes_max: 1 << 20,
+            owner: None,
+        }],
     }
 }
 
@@ -236,8 +278,13 @@ pub(crate) async fn fetch(
     offset: Offset,
     wait_ms_max: u32,
 ) -> Result<Vec<(Offset, String)>, Failure> {
-    let mut replies = broker.fetch(fetch_request(key, offset, wait_ms_max)).await?;
-    let limits = Limits { batch_bytes_max: 8 << 20, decompressed_bytes_max: 64 << 20 };
+    let mut replies = broker
+        .fetch(fetch_request(key, offset, wait_ms_max))
+        .await?;
+    let limits = Limits {
+        batch_bytes_max: 8 << 20,
+        decompressed_bytes_max: 64 << 20,
+    };
     let mut found = Vec::new();
     for batch in replies.remove(0).outcome? {
         for (at, record) in records(&batch.into_batch().unwrap(), &limits).unwrap() {

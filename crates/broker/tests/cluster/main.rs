@@ -1,5 +1,5 @@
 //! Whole nodes in this process: one and three of them, produce and fetch, stop and start.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod groups;
 mod harness;
@@ -8,9 +8,10 @@ mod topics;
 
 use std::time::Duration;
 
-use floe_model::{Acks, ErrorCode, Offset};
+use floe_model::{Acks, ErrorCode, NodeId, Offset};
 use harness::{
-    Cluster, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with, read_all,
+    Cluster, PATIENCE, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with,
+    read_all,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,12 +21,26 @@ async fn one_node_alone_forms_and_serves() {
     let topic = create_topic(&broker, "orders", 2).await;
     assert_eq!(topic.partitions.len(), 2);
     let key = key_of(&topic, 1);
-    assert_eq!(produce(&broker, key, batch(&["a", "b"], None)).await.unwrap(), Offset(0));
-    assert_eq!(produce(&broker, key, batch(&["c"], None)).await.unwrap(), Offset(2));
+    assert_eq!(
+        produce(&broker, key, batch(&["a", "b"], None))
+            .await
+            .unwrap(),
+        Offset(0)
+    );
+    assert_eq!(
+        produce(&broker, key, batch(&["c"], None)).await.unwrap(),
+        Offset(2)
+    );
     let found = fetch(&broker, key, Offset(1), 0).await.unwrap();
-    assert_eq!(found, [(Offset(1), "b".to_owned()), (Offset(2), "c".to_owned())]);
+    assert_eq!(
+        found,
+        [(Offset(1), "b".to_owned()), (Offset(2), "c".to_owned())]
+    );
     assert_eq!(fetch(&broker, key, Offset(3), 0).await.unwrap(), []);
-    assert_eq!(code(fetch(&broker, key, Offset(4), 0).await), ErrorCode::OffsetOutOfRange);
+    assert_eq!(
+        code(fetch(&broker, key, Offset(4), 0).await),
+        ErrorCode::OffsetOutOfRange
+    );
     cluster.stop().await;
 }
 
@@ -36,7 +51,10 @@ async fn three_nodes_form_replicate_and_answer_with_the_leader() {
     for partition in 0..3 {
         let key = key_of(&topic, partition);
         let (leader, broker) = cluster.leader(key).await;
-        assert_eq!(produce(&broker, key, batch(&["x"], None)).await.unwrap(), Offset(0));
+        assert_eq!(
+            produce(&broker, key, batch(&["x"], None)).await.unwrap(),
+            Offset(0)
+        );
         for id in cluster.ids().into_iter().filter(|&id| id != leader) {
             let failure = produce(&cluster.broker(id.0), key, batch(&["y"], None)).await;
             let failure = failure.unwrap_err();
@@ -59,7 +77,10 @@ async fn a_long_poll_ends_with_the_record_it_waits_for() {
         async move { fetch(&broker, key, Offset(0), 30_000).await.unwrap() }
     });
     produce(&broker, key, batch(&["late"], None)).await.unwrap();
-    let found = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found, [(Offset(0), "late".to_owned())]);
     cluster.stop().await;
 }
@@ -123,14 +144,23 @@ async fn every_level_of_acks_answers_and_the_records_are_there() {
     let topic = create_topic(&cluster.broker(1), "orders", 1).await;
     let key = key_of(&topic, 0);
     let (_, leader) = cluster.leader(key).await;
-    for (place, acks) in [Acks::Leader, Acks::Leader, Acks::Quorum].into_iter().enumerate() {
-        let offset = produce_with(&leader, key, batch(&["v"], None), acks).await.unwrap();
+    for (place, acks) in [Acks::Leader, Acks::Leader, Acks::Quorum]
+        .into_iter()
+        .enumerate()
+    {
+        let offset = produce_with(&leader, key, batch(&["v"], None), acks)
+            .await
+            .unwrap();
         assert_eq!(offset, Offset(i64::try_from(place).unwrap()));
     }
-    let unknown = produce_with(&leader, key, batch(&["v"], None), Acks::None).await.unwrap();
+    let unknown = produce_with(&leader, key, batch(&["v"], None), Acks::None)
+        .await
+        .unwrap();
     assert_eq!(unknown, Offset(-1));
-    eventually("all four are committed", || async { read_all(&cluster, key).await.len() == 4 })
-        .await;
+    eventually("all four are committed", || async {
+        read_all(&cluster, key).await.len() == 4
+    })
+    .await;
     cluster.stop().await;
 }
 
@@ -142,9 +172,15 @@ async fn bad_input_is_refused_and_leaves_nothing() {
     let key = key_of(&topic, 0);
     let mut corrupt = batch(&["value"], None).to_vec();
     *corrupt.last_mut().unwrap() ^= 1;
-    assert_eq!(code(produce(&broker, key, corrupt.into()).await), ErrorCode::CorruptBatch);
+    assert_eq!(
+        code(produce(&broker, key, corrupt.into()).await),
+        ErrorCode::CorruptBatch
+    );
     let short = batch(&["value"], None).slice(..30);
-    assert_eq!(code(produce(&broker, key, short).await), ErrorCode::CorruptBatch);
+    assert_eq!(
+        code(produce(&broker, key, short).await),
+        ErrorCode::CorruptBatch
+    );
     let nowhere = key_of(&topic, 7);
     let lost = produce(&broker, nowhere, batch(&["value"], None)).await;
     assert_eq!(code(lost), ErrorCode::UnknownTopicOrPartition);
@@ -157,10 +193,23 @@ async fn the_names_of_the_metrics_are_pinned() {
     let cluster = Cluster::start(1).await;
     let broker = cluster.broker(1);
     let topic = create_topic(&broker, "orders", 1).await;
-    produce(&broker, key_of(&topic, 0), batch(&["a"], None)).await.unwrap();
+    produce(&broker, key_of(&topic, 0), batch(&["a"], None))
+        .await
+        .unwrap();
+    let nowhere = produce(&broker, key_of(&topic, 9), batch(&["a"], None)).await;
+    assert!(nowhere.is_err(), "counted as an error");
+    let client = cluster.connect(NodeId(1)).await;
+    let described = client
+        .call(PATIENCE, |api, context| async move {
+            api.describe_cluster(context).await
+        })
+        .await;
+    assert_eq!(described.unwrap().unwrap().answered_by, NodeId(1));
     let text = broker.metrics_text();
-    let names: Vec<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
     let expected: Vec<&str> = include_str!("metrics.txt").lines().collect();
     assert_eq!(names, expected);
     assert!(text.contains("floe_produce_records_total 1"));

@@ -19,7 +19,10 @@ async fn one_node_finds_its_records_and_its_producers_again() {
         cluster.start_node(NodeId(1)).await;
         cluster.ready().await;
         assert_eq!(cluster.produce(key, &first).await, Offset(0), "a duplicate");
-        assert_eq!(cluster.produce(key, &batch(&["c"], None)).await, Offset(2 + round));
+        assert_eq!(
+            cluster.produce(key, &batch(&["c"], None)).await,
+            Offset(2 + round)
+        );
         let again = cluster.broker(1).init_producer().await.unwrap();
         assert_ne!(again.producer_id, identity.producer_id);
     }
@@ -34,12 +37,16 @@ async fn a_node_that_comes_back_catches_up_and_can_lead() {
     for away in [1, 2, 3] {
         cluster.stop_node(NodeId(away)).await;
         for partition in 0..3 {
-            cluster.produce(key_of(&topic, partition), &batch(&["x"], None)).await;
+            cluster
+                .produce(key_of(&topic, partition), &batch(&["x"], None))
+                .await;
         }
         cluster.start_node(NodeId(away)).await;
         cluster.ready().await;
         for partition in 0..3 {
-            cluster.produce(key_of(&topic, partition), &batch(&["y"], None)).await;
+            cluster
+                .produce(key_of(&topic, partition), &batch(&["y"], None))
+                .await;
         }
     }
     for partition in 0..3 {
@@ -83,7 +90,10 @@ async fn a_wiped_node_is_a_new_replica_and_gets_everything_again() {
     eventually("the new replica has both records", || async {
         let status = broker.status();
         status.partitions.len() == 2
-            && status.partitions.iter().any(|one| one.high_watermark == Offset(2))
+            && status
+                .partitions
+                .iter()
+                .any(|one| one.high_watermark == Offset(2))
     })
     .await;
     // It counts: with another node away, it is one of the two that must agree.
@@ -104,7 +114,9 @@ async fn two_nodes_never_share_a_directory_or_a_port() {
     let in_use = start_node(config.clone(), env.clone()).await.err().unwrap();
     assert!(matches!(in_use, StartError::Store { .. }), "{in_use}");
     let topic = create_topic(&cluster.broker(1), "orders", 1).await;
-    produce(&cluster.broker(1), key_of(&topic, 0), batch(&["a"], None)).await.unwrap();
+    produce(&cluster.broker(1), key_of(&topic, 0), batch(&["a"], None))
+        .await
+        .unwrap();
     cluster.stop_node(NodeId(1)).await;
     config.node_id = NodeId(2);
     config.seeds = Vec::new();
@@ -122,13 +134,24 @@ async fn a_node_that_is_no_seed_joins_and_takes_replicas() {
     config.peer_listen = "127.0.0.1:0".to_owned();
     let fourth = start_node(config, Env::real().unwrap()).await.unwrap();
     let broker = fourth.broker();
-    eventually("the fourth is ready", || async { broker.readiness().is_empty() }).await;
+    eventually("the fourth is ready", || async {
+        broker.readiness().is_empty()
+    })
+    .await;
     assert_eq!(broker.describe_cluster().await.unwrap().nodes.len(), 4);
-    let missed = produce(&broker, key_of(&topic, 0), batch(&["a"], None)).await.unwrap_err();
-    assert!(missed.leader.is_some(), "it knows topics from before it came");
+    let missed = produce(&broker, key_of(&topic, 0), batch(&["a"], None))
+        .await
+        .unwrap_err();
+    assert!(
+        missed.leader.is_some(),
+        "it knows topics from before it came"
+    );
     create_topic(&broker, "after", 8).await;
     let held = broker.status().partitions.len();
     assert!(held > 0, "replicas are spread over the fourth, too");
-    fourth.shutdown(std::time::Duration::from_secs(9)).await.unwrap();
+    fourth
+        .shutdown(std::time::Duration::from_secs(9))
+        .await
+        .unwrap();
     cluster.stop().await;
 }

@@ -12,11 +12,16 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_lives_from_create_to_delete() {
+async fn a_topic_is_made_once_and_only_as_it_can_be() {
     let cluster = Cluster::start(3).await;
     let broker = cluster.broker(1);
     let topic = create_topic(&broker, "orders", 3).await;
-    assert!(topic.partitions.iter().all(|one| one.replicas.len() == 3 && one.leader.is_some()));
+    assert!(
+        topic
+            .partitions
+            .iter()
+            .all(|one| one.replicas.len() == 3 && one.leader.is_some())
+    );
     let again = CreateTopic {
         name: topic_name("orders"),
         partitions: 3,
@@ -25,31 +30,78 @@ async fn a_topic_lives_from_create_to_delete() {
         if_not_exists: false,
         timeout_ms: 10_000,
     };
-    assert_eq!(code(cluster.broker(2).create_topic(again.clone()).await), ErrorCode::TopicExists);
-    let same = CreateTopic { if_not_exists: true, ..again.clone() };
-    assert_eq!(cluster.broker(2).create_topic(same).await.unwrap().topic_id, topic.topic_id);
-    let too_many = CreateTopic { name: topic_name("big"), replication: Some(4), ..again.clone() };
-    assert_eq!(code(broker.create_topic(too_many).await), ErrorCode::InvalidReplication);
+    assert_eq!(
+        code(cluster.broker(2).create_topic(again.clone()).await),
+        ErrorCode::TopicExists
+    );
+    let same = CreateTopic {
+        if_not_exists: true,
+        ..again.clone()
+    };
+    assert_eq!(
+        cluster.broker(2).create_topic(same).await.unwrap().topic_id,
+        topic.topic_id
+    );
+    let too_many = CreateTopic {
+        name: topic_name("big"),
+        replication: Some(4),
+        ..again.clone()
+    };
+    assert_eq!(
+        code(broker.create_topic(too_many).await),
+        ErrorCode::InvalidReplication
+    );
     let odd = BTreeMap::from([("retention.ms".to_owned(), "soon".to_owned())]);
-    let odd = CreateTopic { name: topic_name("odd"), configs: odd, ..again };
-    assert_eq!(code(broker.create_topic(odd).await), ErrorCode::InvalidConfig);
+    let odd = CreateTopic {
+        name: topic_name("odd"),
+        configs: odd,
+        ..again
+    };
+    assert_eq!(
+        code(broker.create_topic(odd).await),
+        ErrorCode::InvalidConfig
+    );
+    cluster.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_altered_deleted_and_made_again() {
+    let cluster = Cluster::start(3).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 3).await;
     let configs = BTreeMap::from([("max.message.bytes".to_owned(), Some("2000".to_owned()))]);
-    let more = AlterTopic { name: topic_name("orders"), configs, partitions: Some(5) };
+    let more = AlterTopic {
+        name: topic_name("orders"),
+        configs,
+        partitions: Some(5),
+    };
     let altered = cluster.broker(3).alter_topic(more).await.unwrap();
     assert_eq!(altered.partitions.len(), 5);
     let key = key_of(&altered, 4);
     cluster.produce(key, &batch(&["x"], None)).await;
     let (_, leader) = cluster.leader(key).await;
     let large = batch(&["y".repeat(3000).as_str()], None);
-    assert_eq!(code(produce(&leader, key, large).await), ErrorCode::BatchTooLarge);
+    assert_eq!(
+        code(produce(&leader, key, large).await),
+        ErrorCode::BatchTooLarge
+    );
 
-    assert_eq!(cluster.broker(2).delete_topic(topic_name("orders")).await.unwrap(), topic.topic_id);
+    assert_eq!(
+        cluster
+            .broker(2)
+            .delete_topic(topic_name("orders"))
+            .await
+            .unwrap(),
+        topic.topic_id
+    );
     for broker in cluster.brokers() {
         let gone = produce(&broker, key, batch(&["x"], None));
         assert_eq!(code(gone.await), ErrorCode::UnknownTopicOrPartition);
         let listed = broker.topics(TopicsRequest::default()).await.unwrap();
-        eventually("forgotten", || async { broker.status().partitions.is_empty() }).await;
+        eventually("forgotten", || async {
+            broker.status().partitions.is_empty()
+        })
+        .await;
         drop(listed);
     }
     let anew = create_topic(&broker, "orders", 1).await;
@@ -61,11 +113,22 @@ async fn a_topic_lives_from_create_to_delete() {
 async fn leaders_move_where_they_are_told() {
     let cluster = Cluster::start(3).await;
     let topic = create_topic(&cluster.broker(1), "orders", 3).await;
-    let all_to = |to| ElectLeaders { topic: Some(topic_name("orders")), partition: None, to };
-    cluster.broker(2).elect_leaders(all_to(Some(NodeId(2)))).await.unwrap();
+    let all_to = |to| ElectLeaders {
+        topic: Some(topic_name("orders")),
+        partition: None,
+        to,
+    };
+    cluster
+        .broker(2)
+        .elect_leaders(all_to(Some(NodeId(2))))
+        .await
+        .unwrap();
     for partition in 0..3 {
         let key = key_of(&topic, partition);
-        eventually("node 2 leads", || async { cluster.leader(key).await.0 == NodeId(2) }).await;
+        eventually("node 2 leads", || async {
+            cluster.leader(key).await.0 == NodeId(2)
+        })
+        .await;
     }
     cluster.broker(3).elect_leaders(all_to(None)).await.unwrap();
     for one in &topic.partitions {
@@ -94,15 +157,33 @@ async fn a_trim_moves_the_log_start_for_every_reader() {
         cluster.produce(key, &batch(&[value], None)).await;
     }
     let (_, leader) = cluster.leader(key).await;
-    leader.trim(Trim { parts: vec![(key, Offset(2))] }).await.unwrap();
+    leader
+        .trim(Trim {
+            parts: vec![(key, Offset(2))],
+        })
+        .await
+        .unwrap();
     let below = fetch(&leader, key, Offset(1), 0).await;
     assert_eq!(code(below), ErrorCode::OffsetOutOfRange);
     assert_eq!(fetch(&leader, key, Offset(2), 0).await.unwrap().len(), 1);
-    let parts = [OffsetAt::Start, OffsetAt::End, OffsetAt::Timestamp(0), OffsetAt::Timestamp(9_999)]
-        .map(|at| ListOffsetsPart { key, at });
-    let listed = leader.list_offsets(ListOffsets { parts: parts.into() }).await.unwrap();
+    let parts = [
+        OffsetAt::Start,
+        OffsetAt::End,
+        OffsetAt::Timestamp(0),
+        OffsetAt::Timestamp(9_999),
+    ]
+    .map(|at| ListOffsetsPart { key, at });
+    let listed = leader
+        .list_offsets(ListOffsets {
+            parts: parts.into(),
+        })
+        .await
+        .unwrap();
     let listed: Vec<_> = listed.into_iter().map(|one| one.outcome.unwrap()).collect();
-    assert_eq!(listed, [Some(Offset(2)), Some(Offset(3)), Some(Offset(2)), None]);
+    assert_eq!(
+        listed,
+        [Some(Offset(2)), Some(Offset(3)), Some(Offset(2)), None]
+    );
     cluster.stop().await;
 }
 
@@ -113,7 +194,11 @@ async fn many_partitions_get_leaders_soon_and_evenly() {
     let topic = create_topic(&cluster.broker(1), "orders", 300).await;
     eprintln!("300 partitions x 3 in {:?}", begun.elapsed());
     for id in cluster.ids() {
-        let led = topic.partitions.iter().filter(|one| one.leader == Some(id)).count();
+        let led = topic
+            .partitions
+            .iter()
+            .filter(|one| one.leader == Some(id))
+            .count();
         assert!((90..=110).contains(&led), "node {id} leads {led} of 300");
     }
     assert!(begun.elapsed() < Duration::from_secs(20));

@@ -23,8 +23,14 @@ fn applied(batches: &[(i16, i32, i32, i64)]) -> Producers {
     producers
 }
 
-fn verdict(producers: &Producers, unapplied: &[(u32, BatchIdentity)], batch: BatchIdentity) -> Verdict<u32> {
-    let unapplied = unapplied.iter().map(|&(id, identity)| UnappliedBatch { id, identity });
+fn verdict(
+    producers: &Producers,
+    unapplied: &[(u32, BatchIdentity)],
+    batch: BatchIdentity,
+) -> Verdict<u32> {
+    let unapplied = unapplied
+        .iter()
+        .map(|&(id, identity)| UnappliedBatch { id, identity });
     judge(&batch, producers.get(PRODUCER), &unapplied.collect())
 }
 
@@ -32,44 +38,84 @@ fn verdict(producers: &Producers, unapplied: &[(u32, BatchIdentity)], batch: Bat
 fn an_unknown_producer_begins_at_zero() {
     let none = Producers::default();
     assert_eq!(verdict(&none, &[], identity(0, 0, 3)), Verdict::Append);
-    assert_eq!(verdict(&none, &[], identity(0, 3, 3)), Verdict::UnknownProducer);
+    assert_eq!(
+        verdict(&none, &[], identity(0, 3, 3)),
+        Verdict::UnknownProducer
+    );
 }
 
 #[test]
 fn the_next_sequence_is_appended_and_every_other_is_not() {
     let producers = applied(&[(0, 0, 3, 100)]);
     assert_eq!(verdict(&producers, &[], identity(0, 3, 1)), Verdict::Append);
-    assert_eq!(verdict(&producers, &[], identity(0, 4, 1)), Verdict::OutOfOrder);
-    assert_eq!(verdict(&producers, &[], identity(0, 2, 1)), Verdict::OutOfOrder);
+    assert_eq!(
+        verdict(&producers, &[], identity(0, 4, 1)),
+        Verdict::OutOfOrder
+    );
+    assert_eq!(
+        verdict(&producers, &[], identity(0, 2, 1)),
+        Verdict::OutOfOrder
+    );
 }
 
 #[test]
 fn a_repeated_batch_is_found_among_the_last_five_and_on_its_way() {
     let six: Vec<_> = (0..6).map(|n| (0, n * 2, 2, i64::from(n) * 10)).collect();
     let producers = applied(&six);
-    assert_eq!(verdict(&producers, &[], identity(0, 0, 2)), Verdict::OutOfOrder, "the sixth last");
+    assert_eq!(
+        verdict(&producers, &[], identity(0, 0, 2)),
+        Verdict::OutOfOrder,
+        "the sixth last"
+    );
     for n in 1..6 {
         let again = verdict(&producers, &[], identity(0, n * 2, 2));
         assert_eq!(again, Verdict::Applied(Offset(i64::from(n) * 10)));
     }
     let on_its_way = [(1, identity(0, 12, 2)), (2, identity(0, 14, 2))];
-    assert_eq!(verdict(&producers, &on_its_way, identity(0, 12, 2)), Verdict::OnItsWay(1));
-    assert_eq!(verdict(&producers, &on_its_way, identity(0, 14, 2)), Verdict::OnItsWay(2));
-    assert_eq!(verdict(&producers, &on_its_way, identity(0, 10, 2)), Verdict::Applied(Offset(50)));
-    assert_eq!(verdict(&producers, &on_its_way, identity(0, 16, 1)), Verdict::Append);
-    assert_eq!(verdict(&producers, &on_its_way, identity(0, 12, 1)), Verdict::OutOfOrder);
+    assert_eq!(
+        verdict(&producers, &on_its_way, identity(0, 12, 2)),
+        Verdict::OnItsWay(1)
+    );
+    assert_eq!(
+        verdict(&producers, &on_its_way, identity(0, 14, 2)),
+        Verdict::OnItsWay(2)
+    );
+    assert_eq!(
+        verdict(&producers, &on_its_way, identity(0, 10, 2)),
+        Verdict::Applied(Offset(50))
+    );
+    assert_eq!(
+        verdict(&producers, &on_its_way, identity(0, 16, 1)),
+        Verdict::Append
+    );
+    assert_eq!(
+        verdict(&producers, &on_its_way, identity(0, 12, 1)),
+        Verdict::OutOfOrder
+    );
 }
 
 #[test]
 fn a_newer_epoch_begins_anew_and_fences_the_older() {
     let producers = applied(&[(1, 0, 3, 100)]);
     assert_eq!(verdict(&producers, &[], identity(0, 3, 1)), Verdict::Fenced);
-    assert_eq!(verdict(&producers, &[], identity(2, 3, 1)), Verdict::OutOfOrder);
+    assert_eq!(
+        verdict(&producers, &[], identity(2, 3, 1)),
+        Verdict::OutOfOrder
+    );
     assert_eq!(verdict(&producers, &[], identity(2, 0, 1)), Verdict::Append);
     let newer = [(1, identity(2, 0, 1))];
-    assert_eq!(verdict(&producers, &newer, identity(1, 3, 1)), Verdict::Fenced);
-    assert_eq!(verdict(&producers, &newer, identity(2, 1, 1)), Verdict::Append);
-    assert_eq!(verdict(&producers, &newer, identity(2, 3, 1)), Verdict::OutOfOrder);
+    assert_eq!(
+        verdict(&producers, &newer, identity(1, 3, 1)),
+        Verdict::Fenced
+    );
+    assert_eq!(
+        verdict(&producers, &newer, identity(2, 1, 1)),
+        Verdict::Append
+    );
+    assert_eq!(
+        verdict(&producers, &newer, identity(2, 3, 1)),
+        Verdict::OutOfOrder
+    );
 }
 
 #[test]

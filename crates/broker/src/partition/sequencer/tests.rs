@@ -22,11 +22,21 @@ fn offer(records: i32, sequence: Option<i32>) -> Offer {
     }
     for _ in 0..records {
         let value = Some(Bytes::from_static(b"v"));
-        builder.push(&Record { timestamp_ms: 0, key: None, value, headers: Vec::new() });
+        builder.push(&Record {
+            timestamp_ms: 0,
+            key: None,
+            value,
+            headers: Vec::new(),
+        });
     }
     let batch = StampedBatch::split(builder.build()).unwrap();
     let identity = BatchIdentity::of(&batch.header());
-    Offer { batch, identity, acks: Acks::Quorum, admitted: permit() }
+    Offer {
+        batch,
+        identity,
+        acks: Acks::Quorum,
+        admitted: permit(),
+    }
 }
 
 fn waiting(offered: Result<Offered, ErrorCode>) -> Answer {
@@ -38,13 +48,16 @@ fn waiting(offered: Result<Offered, ErrorCode>) -> Answer {
 
 fn outcome(answer: &mut Answer) -> Option<Result<i64, ErrorCode>> {
     let told = answer.try_recv().ok()?;
-    Some(told.map(|placed| placed.base_offset.0).map_err(|failure| failure.code))
+    Some(
+        told.map(|placed| placed.base_offset.0)
+            .map_err(|failure| failure.code),
+    )
 }
 
 #[test]
 fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let mut answers = Vec::new();
     let mut entries = Vec::new();
     for _ in 0..ENTRIES_IN_FLIGHT_MAX + 4 {
@@ -60,13 +73,16 @@ fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
     let told: Vec<_> = answers.iter_mut().map(outcome).collect();
     assert_eq!(told[0], Some(Ok(0)));
     assert_eq!(told[1], None, "its entry is still in flight");
-    assert_eq!(told[3..], [Some(Ok(6)), Some(Ok(8)), Some(Ok(10)), Some(Ok(12))]);
+    assert_eq!(
+        told[3..],
+        [Some(Ok(6)), Some(Ok(8)), Some(Ok(10)), Some(Ok(12))]
+    );
 }
 
 #[test]
 fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     let mut again = waiting(sequencer.offer(offer(1, Some(0)), &none));
@@ -79,30 +95,34 @@ fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
 #[test]
 fn a_refusal_takes_everything_behind_it_along() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
     sequencer.refused(&entry.ids, &ErrorCode::Busy.into(), EPOCH);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Busy)));
     assert_eq!(outcome(&mut second), Some(Err(ErrorCode::Busy)));
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let third = sequencer.offer(offer(1, Some(2)), &none).unwrap_err();
-    assert_eq!(third, ErrorCode::UnknownProducer, "it would be behind a gap");
+    assert_eq!(
+        third,
+        ErrorCode::UnknownProducer,
+        "it would be behind a gap"
+    );
     waiting(sequencer.offer(offer(1, Some(0)), &none));
 }
 
 #[test]
 fn an_unknown_outcome_closes_the_epoch_and_a_new_one_forgets_the_overlay() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     sequencer.unknown(&entry.ids, &ErrorCode::Timeout.into(), EPOCH);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
-    assert_eq!(sequencer.enter(EPOCH, Offset(0)), Err(ErrorCode::NotLeader));
+    assert_eq!(sequencer.enter(EPOCH), Err(ErrorCode::NotLeader));
     let next = LeaderEpoch(EPOCH.0 + 1);
-    sequencer.enter(next, Offset(0)).unwrap();
+    sequencer.enter(next).unwrap();
     waiting(sequencer.offer(offer(1, Some(0)), &none));
     assert_eq!(sequencer.next_entry().unwrap().epoch, next);
 }
@@ -110,8 +130,11 @@ fn an_unknown_outcome_closes_the_epoch_and_a_new_one_forgets_the_overlay() {
 #[test]
 fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
-    let early = Offer { acks: Acks::Leader, ..offer(2, None) };
+    sequencer.enter(EPOCH).unwrap();
+    let early = Offer {
+        acks: Acks::Leader,
+        ..offer(2, None)
+    };
     let mut early = waiting(sequencer.offer(early, &none));
     let entry = sequencer.next_entry().unwrap();
     sequencer.local(&entry.ids, Offset(7), EPOCH);
@@ -123,27 +146,33 @@ fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
 #[test]
 fn an_epoch_that_is_over_is_not_entered_again() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     waiting(sequencer.offer(offer(1, Some(0)), &none));
-    assert_eq!(sequencer.enter(LeaderEpoch(EPOCH.0 - 1), Offset(0)), Err(ErrorCode::NotLeader));
+    assert_eq!(
+        sequencer.enter(LeaderEpoch(EPOCH.0 - 1)),
+        Err(ErrorCode::NotLeader)
+    );
     let again = sequencer.offer(offer(1, Some(0)), &none);
-    assert!(matches!(again, Ok(Offered::Waiting(_))), "it is still on its way");
+    assert!(
+        matches!(again, Ok(Offered::Waiting(_))),
+        "it is still on its way"
+    );
     assert_eq!(sequencer.next_entry().unwrap().batches.len(), 1);
 }
 
 #[test]
 fn who_lets_go_answers_at_once_and_waits_for_what_is_in_flight() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
     let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
     let entry = sequencer.next_entry().unwrap();
     let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
     sequencer.let_go();
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
     assert_eq!(outcome(&mut second), Some(Err(ErrorCode::NotLeader)));
-    assert_eq!(sequencer.enter(EPOCH, Offset(0)), Err(ErrorCode::NotLeader));
+    assert_eq!(sequencer.enter(EPOCH), Err(ErrorCode::NotLeader));
     sequencer.committed(&entry.ids, Offset(0), EPOCH);
-    sequencer.enter(EPOCH, Offset(0)).unwrap();
+    sequencer.enter(EPOCH).unwrap();
 }
 
 #[derive(Clone, Debug)]
@@ -182,11 +211,13 @@ struct World {
 
 impl World {
     fn offer(&mut self, sequence: i32) -> Option<ErrorCode> {
-        let end = Offset(i64::try_from(self.log.len()).unwrap());
-        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch), end) {
+        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch)) {
             return Some(code);
         }
-        match self.sequencer.offer(offer(1, Some(sequence)), &self.producers) {
+        match self
+            .sequencer
+            .offer(offer(1, Some(sequence)), &self.producers)
+        {
             Ok(Offered::Placed(placed)) => {
                 let at = usize::try_from(placed.base_offset.0).unwrap();
                 assert_eq!(self.log[at], sequence, "a duplicate names another batch");
@@ -202,7 +233,6 @@ impl World {
 
     fn append(&mut self, entry: &NextEntry) -> Offset {
         let base = Offset(i64::try_from(self.log.len()).unwrap());
-        assert_eq!(entry.base_offset, base, "what acks=leader would be told");
         for batch in &entry.batches {
             let identity = BatchIdentity::of(&batch.header()).unwrap();
             let offset = Offset(i64::try_from(self.log.len()).unwrap());
@@ -220,7 +250,8 @@ impl World {
             self.append(entry);
         }
         for entry in entries {
-            self.sequencer.unknown(&entry.ids, &ErrorCode::Timeout.into(), entry.epoch);
+            self.sequencer
+                .unknown(&entry.ids, &ErrorCode::Timeout.into(), entry.epoch);
         }
         self.epoch += 1;
     }
@@ -238,7 +269,9 @@ impl World {
                 self.sent = self.sent.max(1);
             }
             Step::Propose => {
-                let Some(entry) = self.sequencer.next_entry() else { return };
+                let Some(entry) = self.sequencer.next_entry() else {
+                    return;
+                };
                 if entry.epoch == LeaderEpoch(self.epoch) {
                     self.in_flight.push_back(entry);
                 } else {
@@ -266,7 +299,10 @@ impl World {
 
     fn check(&mut self) {
         let in_order: Vec<i32> = (0..i32::try_from(self.log.len()).unwrap()).collect();
-        assert_eq!(self.log, in_order, "doubled, lost in between or out of order");
+        assert_eq!(
+            self.log, in_order,
+            "doubled, lost in between or out of order"
+        );
         for (sequence, answer) in &mut self.answers {
             if let Some(Ok(offset)) = outcome(answer) {
                 assert_eq!(self.log[usize::try_from(offset).unwrap()], *sequence);

@@ -15,7 +15,12 @@ fn batch(count: usize, producer: Option<(i64, i32)>) -> StampedBatch {
     }
     for _ in 0..count {
         let value = Some(Bytes::from_static(b"v"));
-        builder.push(&Record { timestamp_ms: 0, key: None, value, headers: Vec::new() });
+        builder.push(&Record {
+            timestamp_ms: 0,
+            key: None,
+            value,
+            headers: Vec::new(),
+        });
     }
     StampedBatch::split(builder.build()).unwrap()
 }
@@ -41,11 +46,19 @@ fn apply(state: &mut PartitionState, term: u64, at_ms: i64, body: EntryBody) {
 fn epochs_map_to_the_first_offset_of_their_records() {
     let mut state = PartitionState::default();
     apply(&mut state, 1, 0, EntryBody::Blank);
-    apply(&mut state, 1, 0, EntryBody::Data(vec![batch(3, None), batch(2, None)]));
+    apply(
+        &mut state,
+        1,
+        0,
+        EntryBody::Data(vec![batch(3, None), batch(2, None)]),
+    );
     apply(&mut state, 4, 0, EntryBody::Blank);
     apply(&mut state, 6, 0, EntryBody::Blank);
     apply(&mut state, 6, 0, EntryBody::Data(vec![batch(1, None)]));
-    assert_eq!(state.epochs, [(LeaderEpoch(1), Offset(0)), (LeaderEpoch(6), Offset(5))]);
+    assert_eq!(
+        state.epochs,
+        [(LeaderEpoch(1), Offset(0)), (LeaderEpoch(6), Offset(5))]
+    );
     assert_eq!(state.next_offset, Offset(6));
 }
 
@@ -57,7 +70,11 @@ fn the_log_start_moves_forward_only_and_never_past_the_end() {
     apply(&mut state, 2, 0, EntryBody::Data(vec![batch(4, None)]));
     apply(&mut state, 2, 0, trim(5));
     assert_eq!(state.log_start_offset, Offset(5));
-    assert_eq!(state.epochs, [(LeaderEpoch(2), Offset(4))], "the epoch of the start stays");
+    assert_eq!(
+        state.epochs,
+        [(LeaderEpoch(2), Offset(4))],
+        "the epoch of the start stays"
+    );
     apply(&mut state, 2, 0, trim(2));
     assert_eq!(state.log_start_offset, Offset(5));
     apply(&mut state, 2, 0, trim(99));
@@ -75,7 +92,12 @@ fn log_time_never_goes_back() {
 #[test]
 fn a_state_has_these_bytes() {
     let mut state = PartitionState::default();
-    apply(&mut state, 2, 9, EntryBody::Data(vec![batch(3, Some((7, 0)))]));
+    apply(
+        &mut state,
+        2,
+        9,
+        EntryBody::Data(vec![batch(3, Some((7, 0)))]),
+    );
     let expected: Vec<u8> = [
         &[1][..],
         &0_i64.to_le_bytes(),
@@ -100,7 +122,12 @@ fn a_state_has_these_bytes() {
 fn bodies() -> impl Strategy<Value = EntryBody> {
     let data = prop::collection::vec((1..4_usize, prop::option::of((0..4_i64, 0..9_i32))), 1..4)
         .prop_map(|batches| {
-            EntryBody::Data(batches.into_iter().map(|(count, by)| batch(count, by)).collect())
+            EntryBody::Data(
+                batches
+                    .into_iter()
+                    .map(|(count, by)| batch(count, by))
+                    .collect(),
+            )
         });
     let trim = (0..40_i64)
         .prop_map(|offset| EntryBody::Control(Control::TrimBefore(Offset(offset)).encode()));
