@@ -140,11 +140,12 @@ impl Sender {
         }
         let mut due = self.send_ready(now);
         due = due.min(self.watch_slow(now));
-        if now >= self.looked_at + LAYOUT_AGE_MAX {
-            self.wants_layout = true;
-        }
-        if self.wants_layout && !self.is_looking {
-            if now >= self.look_not_before {
+        if !self.is_looking {
+            let stale_at = self.looked_at + LAYOUT_AGE_MAX;
+            self.wants_layout |= now >= stale_at;
+            if !self.wants_layout {
+                due = due.min(stale_at);
+            } else if now >= self.look_not_before {
                 self.look();
             } else {
                 due = due.min(self.look_not_before);
@@ -153,8 +154,7 @@ impl Sender {
         if self.wants_identity && !self.is_fetching_identity {
             self.fetch_identity();
         }
-        due.min(self.looked_at + LAYOUT_AGE_MAX)
-            .min(self.expiry_due)
+        due.min(self.expiry_due)
     }
 
     fn handle(&mut self, event: Event) {

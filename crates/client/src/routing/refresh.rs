@@ -20,9 +20,29 @@ const HEDGE_AFTER: Duration = Duration::from_millis(200);
 const NEWS_DELAY: Duration = Duration::from_millis(500);
 
 impl Client {
-    /// Asks for the layout of `topics` (none: of all) and takes it in. Nodes are asked one after
-    /// the other, without waiting long for a silent one.
+    /// Asks for the layout of `topics` and takes it in. Nodes are asked one after the other,
+    /// without waiting long for a silent one.
     pub(crate) async fn refresh(
+        &self,
+        topics: &[TopicName],
+        auto_create: bool,
+        timeout: Duration,
+    ) -> Result<Topics, Error> {
+        let after = timeout.min(ATTEMPT_TIMEOUT);
+        let asking = self.ask_for_layout(topics, auto_create, after);
+        tokio::time::timeout(after, asking)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::from(Cause::DeadlineExceeded {
+                    after,
+                    is_unsure: false,
+                    last: None,
+                }))
+            })
+    }
+
+    /// `refresh` without a limit of its own.
+    async fn ask_for_layout(
         &self,
         topics: &[TopicName],
         auto_create: bool,
@@ -36,7 +56,6 @@ impl Client {
         let mut asked = FuturesUnordered::new();
         let mut attempts: Vec<Attempt> = Vec::new();
         let mut other = None;
-        let timeout = timeout.min(ATTEMPT_TIMEOUT);
         loop {
             let next = addrs.next();
             let is_last = next.is_none();
@@ -49,9 +68,13 @@ impl Client {
                     (addr, outcome)
                 });
             }
-            let patience = if is_last { timeout } else { HEDGE_AFTER };
-            let Ok(answered) = tokio::time::timeout(patience, asked.next()).await else {
-                continue;
+            let answered = if is_last {
+                asked.next().await
+            } else {
+                match tokio::time::timeout(HEDGE_AFTER, asked.next()).await {
+                    Ok(answered) => answered,
+                    Err(_) => continue,
+                }
             };
             match answered {
                 Some((addr, Ok(answer))) => {

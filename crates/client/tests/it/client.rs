@@ -137,3 +137,21 @@ async fn offsets_and_trims_follow_the_leader() {
     );
     eventually("the move was counted", || client.stats().leader_moves > 0).await;
 }
+
+#[tokio::test]
+async fn no_time_at_all_is_a_timeout_not_a_hang() {
+    let cluster = Cluster::start(2).await;
+    cluster.topic("orders", 1);
+    let client = cluster.client().await;
+    cluster.pause(1, true);
+    cluster.pause(2, true);
+    for timeout in [
+        Duration::ZERO,
+        Duration::from_micros(1),
+        Duration::from_millis(50),
+    ] {
+        let admin = client.admin().timeout(timeout);
+        let error = admin.offsets("orders", Start::End).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+}
