@@ -45,6 +45,10 @@ struct Life {
     broker: Option<Broker>,
     clock: Option<Arc<SimClock>>,
     skew_ms: i64,
+    /// Whether the nemesis broke the disk in this life, so that the node may give up.
+    has_bad_disk: bool,
+    /// The same for as long as the disk has no room.
+    is_disk_full: bool,
     /// How often the process was started.
     starts: u32,
 }
@@ -106,8 +110,7 @@ impl Seat {
         let node = match start_node(self.config(), env).await {
             Ok(node) => node,
             Err(error) => {
-                self.book
-                    .trouble(format!("{} did not start: {error}", self.name()));
+                self.give_up(&format!("did not start: {error}"));
                 return;
             }
         };
@@ -118,14 +121,24 @@ impl Seat {
             () = self.stop.notified() => None,
         };
         if let Some(failure) = &failure {
-            // The nemesis breaks no disks and mixes up no clusters.
-            self.book
-                .trouble(format!("{} failed: {failure}", self.name()));
+            self.give_up(&format!("failed: {failure}"));
         }
         if let Err(error) = node.shutdown(STOP_LIMIT).await {
             tracing::warn!(node = self.node_id, %error, "not stopped cleanly");
         }
         self.life.lock().broker = None;
+    }
+
+    /// Only a broken disk is a reason to end by itself.
+    fn give_up(&self, why: &str) {
+        let life = self.life.lock();
+        let is_excused = life.has_bad_disk || life.is_disk_full;
+        drop(life);
+        if is_excused {
+            tracing::info!(node = self.node_id, why, "gave up");
+        } else {
+            self.book.trouble(format!("{} {why}", self.name()));
+        }
     }
 
     /// Asks the process to stop.
@@ -137,7 +150,35 @@ impl Seat {
     /// does while it is dropped reaches the disk.
     pub fn crash_disk(&self, plan: CrashPlan) {
         self.vfs.crash(plan);
-        self.life.lock().broker = None;
+        let mut life = self.life.lock();
+        life.broker = None;
+        life.has_bad_disk = false;
+    }
+
+    /// Makes every sync fail until the process ends.
+    pub fn fail_disk(&self) {
+        self.vfs.set_fail_syncs(true);
+        self.life.lock().has_bad_disk = true;
+    }
+
+    /// Lets the disk do `operations` more until the process ends.
+    pub fn stop_disk_after(&self, operations: u64) {
+        self.vfs.set_budget(Some(operations));
+        self.life.lock().has_bad_disk = true;
+    }
+
+    /// Fills the disk, or makes room again.
+    pub fn fill_disk(&self, full: bool) {
+        self.vfs.set_capacity(if full { 0 } else { DISK_BYTES });
+        let mut life = self.life.lock();
+        life.is_disk_full = full;
+        // What met the full disk may give up a little later.
+        life.has_bad_disk |= full;
+    }
+
+    /// Lets syncs succeed again.
+    pub fn repair_disk(&self) {
+        self.vfs.set_fail_syncs(false);
     }
 
     /// Puts the wall clock off by this much.

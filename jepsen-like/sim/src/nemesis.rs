@@ -23,6 +23,8 @@ pub struct Nemesis {
     seats: Vec<Seat>,
     clients: u32,
     links: Links,
+    /// Of all links that are not slow.
+    max_latency: Duration,
     book: Book,
     /// Faults to come, the next one last.
     planned: Vec<TimedFault>,
@@ -51,15 +53,30 @@ enum Undo {
     },
     /// The clock is right again.
     SetClock { node: u32 },
+    /// The disk has room again.
+    MakeRoom { node: u32 },
+    /// The disk works again; the supervisor starts the node if it gave up.
+    RepairDisk { node: u32 },
+    /// The machine loses power and starts.
+    PowerCycle { node: u32, torn: bool },
+    /// Messages are as fast as ever.
+    SpeedUp { node: u32 },
 }
 
 impl Nemesis {
-    /// Nothing is broken yet. The plan's times count from `start`.
-    pub fn new(seats: Vec<Seat>, clients: u32, links: Links, book: Book) -> Self {
+    /// Nothing is broken yet.
+    pub fn new(
+        seats: Vec<Seat>,
+        clients: u32,
+        links: Links,
+        max_latency: Duration,
+        book: Book,
+    ) -> Self {
         Self {
             seats,
             clients,
             links,
+            max_latency,
             book,
             planned: Vec::new(),
             running: Vec::new(),
@@ -199,6 +216,53 @@ impl Nemesis {
                 let undo = Undo::SetClock { node };
                 Landing::Landed { target, undo }
             }
+            Fault::DiskFails { victim } => self.break_disk(sim, victim, Seat::fail_disk, |node| {
+                Undo::RepairDisk { node }
+            }),
+            Fault::DiskFull { victim } => {
+                let fill = |seat: &Seat| seat.fill_disk(true);
+                self.break_disk(sim, victim, fill, |node| Undo::MakeRoom { node })
+            }
+            Fault::DiskStops {
+                victim,
+                operations,
+                torn,
+            } => {
+                let stop = |seat: &Seat| seat.stop_disk_after(operations);
+                self.break_disk(sim, victim, stop, |node| Undo::PowerCycle { node, torn })
+            }
+            Fault::Slow { victim, latency_ms } => {
+                let node = self.resolve(victim);
+                self.set_latency(sim, node, Duration::from_millis(latency_ms));
+                let target = node_name(node);
+                let undo = Undo::SpeedUp { node };
+                Landing::Landed { target, undo }
+            }
+        }
+    }
+
+    /// Breaks the disk of a node that runs.
+    fn break_disk(
+        &self,
+        sim: &mut Sim<'_>,
+        victim: Victim,
+        hurt: impl FnOnce(&Seat),
+        undo: impl FnOnce(u32) -> Undo,
+    ) -> Landing {
+        let node = self.resolve(victim);
+        let target = node_name(node);
+        if !sim_runs(sim, node) {
+            return Landing::Missed { target };
+        }
+        hurt(self.seat(node));
+        let undo = undo(node);
+        Landing::Landed { target, undo }
+    }
+
+    fn set_latency(&self, sim: &Sim<'_>, node: u32, latency: Duration) {
+        let name = node_name(node);
+        for other in self.others(&name).into_iter().chain(self.client_names()) {
+            sim.set_link_max_message_latency(name.as_str(), other.as_str(), latency);
         }
     }
 
@@ -244,13 +308,10 @@ impl Nemesis {
                 }
                 mend.extend(cuts);
             }
-            self.seat(node).crash_disk(match power {
-                None => CrashPlan::Process,
-                Some(false) => CrashPlan::LoseUnsynced,
-                Some(true) => CrashPlan::KeepRandomSectors,
-            });
-            sim.crash(name.as_str());
-            self.links.set_process_down(&name, true);
+            match power {
+                Some(torn) => self.cut_power(sim, node, torn),
+                None => self.end_process(sim, node, CrashPlan::Process),
+            }
         }
         if landed {
             let undo = Undo::Start { nodes, mend };
@@ -258,6 +319,22 @@ impl Nemesis {
         } else {
             Landing::Missed { target }
         }
+    }
+
+    fn cut_power(&self, sim: &mut Sim<'_>, node: u32, torn: bool) {
+        let plan = match torn {
+            false => CrashPlan::LoseUnsynced,
+            true => CrashPlan::KeepRandomSectors,
+        };
+        self.end_process(sim, node, plan);
+    }
+
+    fn end_process(&self, sim: &mut Sim<'_>, node: u32, plan: CrashPlan) {
+        let name = node_name(node);
+        // The disk first: nothing that is done while the process is dropped may reach it.
+        self.seat(node).crash_disk(plan);
+        sim.crash(name.as_str());
+        self.links.set_process_down(&name, true);
     }
 
     fn end(&mut self, sim: &mut Sim<'_>, running: Running) {
@@ -270,6 +347,15 @@ impl Nemesis {
                 }
             }
             Undo::SetClock { node } => self.seat(*node).set_skew_ms(0),
+            Undo::MakeRoom { node } => self.seat(*node).fill_disk(false),
+            Undo::RepairDisk { node } => self.seat(*node).repair_disk(),
+            Undo::PowerCycle { node, torn } => {
+                if sim_runs(sim, *node) {
+                    self.cut_power(sim, *node, *torn);
+                    self.start(sim, *node);
+                }
+            }
+            Undo::SpeedUp { node } => self.set_latency(sim, *node, self.max_latency),
         }
         self.book
             .end_at(sim.elapsed(), running.open, Stage::Ok, running.action);

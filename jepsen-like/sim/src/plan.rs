@@ -101,6 +101,33 @@ pub enum Fault {
         /// Which node.
         node: u32,
     },
+    /// A disk fails every sync; the node must notice, stop, and come back with a good disk.
+    DiskFails {
+        /// Whose.
+        victim: Victim,
+    },
+    /// A disk takes no more than it has.
+    DiskFull {
+        /// Whose.
+        victim: Victim,
+    },
+    /// A disk does a few more operations and then none; after the fault's time the machine
+    /// loses power.
+    DiskStops {
+        /// Whose.
+        victim: Victim,
+        /// How many more.
+        operations: u64,
+        /// Whether random sectors of what was not synced survive.
+        torn: bool,
+    },
+    /// Messages to and from a node take long.
+    Slow {
+        /// Whose.
+        victim: Victim,
+        /// At most this long.
+        latency_ms: u64,
+    },
     /// A node's wall clock is off.
     Skew {
         /// Whose.
@@ -123,6 +150,10 @@ impl Fault {
             Self::Isolate { .. } => "isolate",
             Self::HalfDeaf { .. } => "half-deaf",
             Self::CutClient { .. } => "cut-client",
+            Self::DiskFails { .. } => "disk-fails",
+            Self::DiskFull { .. } => "disk-full",
+            Self::DiskStops { .. } => "disk-stops",
+            Self::Slow { .. } => "slow",
             Self::Skew { .. } => "skew",
         }
     }
@@ -145,11 +176,15 @@ impl NemesisPlan {
         let mut at_ms = WARMUP_MS.min(length_ms / 4);
         while at_ms < length_ms {
             let fault = dice.fault();
+            let for_ms = dice.duration_ms();
             faults.push(TimedFault {
                 at_ms,
-                for_ms: dice.duration_ms(),
+                for_ms,
                 fault,
             });
+            if rng.chance(0.1) {
+                at_ms = dice.crash_loop(at_ms, &mut faults);
+            }
             at_ms += 50 + rng.below(2 * pause_ms);
         }
         Self {
@@ -169,7 +204,7 @@ struct Dice {
 impl Dice {
     fn fault(&self) -> Fault {
         let torn = self.rng.chance(0.5);
-        match self.rng.below(20) {
+        match self.rng.below(26) {
             0..4 => Fault::Kill {
                 victim: self.victim(),
             },
@@ -200,11 +235,47 @@ impl Dice {
                 client: self.one_of(self.clients),
                 node: self.one_of(self.nodes),
             },
+            19..20 => Fault::DiskFails {
+                victim: self.victim(),
+            },
+            20..21 => Fault::DiskFull {
+                victim: self.victim(),
+            },
+            21..23 => Fault::DiskStops {
+                victim: self.victim(),
+                operations: self.rng.below(60),
+                torn,
+            },
+            23..25 => Fault::Slow {
+                victim: self.victim(),
+                latency_ms: 20 + self.rng.below(1_000),
+            },
             _ => Fault::Skew {
                 node: self.one_of(self.nodes),
                 skew_ms: i64::try_from(self.rng.below(120_000)).unwrap_or(0) - 60_000,
             },
         }
+    }
+
+    /// One node dies again and again while it recovers. Returns when that ends.
+    fn crash_loop(&self, mut at_ms: u64, faults: &mut Vec<TimedFault>) -> u64 {
+        let victim = Victim::Node(self.one_of(self.nodes));
+        for _ in 0..2 + self.rng.below(5) {
+            let for_ms = 1 + self.rng.below(30);
+            let torn = self.rng.chance(0.5);
+            let fault = if self.rng.chance(0.5) {
+                Fault::Kill { victim }
+            } else {
+                Fault::PowerCut { victim, torn }
+            };
+            faults.push(TimedFault {
+                at_ms,
+                for_ms,
+                fault,
+            });
+            at_ms += for_ms + 5 + self.rng.below(150);
+        }
+        at_ms
     }
 
     /// Mostly around the timeouts that decide who is gone, sometimes far beyond them.

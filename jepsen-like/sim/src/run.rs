@@ -58,8 +58,9 @@ impl Run {
     pub fn execute(&self) -> Result<Verdict, Box<dyn std::error::Error>> {
         let book = Book::open(&self.header())?;
         let rng = Rng::from_seed(self.seed);
-        let mut sim = self.builder(&rng).build();
-        let mut stage = Stage::set(&mut sim, &rng, &book);
+        let max_latency = Duration::from_millis(1 + rng.below(8));
+        let mut sim = self.builder(max_latency).build();
+        let mut stage = Stage::set(&mut sim, &rng, max_latency, &book);
         stage.play(&mut sim, &self.plan)?;
         Verdict::of(self.seed, &book, stage.nemesis.landed())
     }
@@ -80,9 +81,8 @@ impl Run {
         }
     }
 
-    fn builder(&self, rng: &Rng) -> Builder {
+    fn builder(&self, max_latency: Duration) -> Builder {
         let mut builder = Builder::new();
-        let max_latency = Duration::from_millis(1 + rng.below(8));
         builder
             .rng_seed(self.seed)
             // The phases have limits of their own.
@@ -109,7 +109,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(sim: &mut Sim<'_>, rng: &Rng, book: &Book) -> Self {
+    fn set(sim: &mut Sim<'_>, rng: &Rng, max_latency: Duration, book: &Book) -> Self {
         let links = Links::default();
         let signals = Signals::new();
         let seats: Vec<Seat> = (1..=NODES)
@@ -152,7 +152,7 @@ impl Stage {
             }
             Ok(())
         });
-        let nemesis = Nemesis::new(seats.clone(), CLIENTS, links, book.clone());
+        let nemesis = Nemesis::new(seats.clone(), CLIENTS, links, max_latency, book.clone());
         Self {
             seats,
             signals,

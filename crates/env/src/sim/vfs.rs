@@ -87,7 +87,8 @@ impl SimVfs {
         self.disk.lock().capacity_bytes = capacity_bytes;
     }
 
-    /// Makes every sync fail with EIO and drop what was not synced, as Linux does.
+    /// Makes every sync and every `direct_sync` write fail with EIO; a failed sync drops what was
+    /// not synced, as Linux does.
     pub fn set_fail_syncs(&self, fail: bool) {
         self.disk.lock().fail_syncs = fail;
     }
@@ -389,6 +390,9 @@ impl VfsFile for SimFile {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         disk.change()?;
+        if self.mode.direct_sync && disk.fail_syncs {
+            return Err(rustix::io::Errno::IO.into());
+        }
         disk.grow(self.id, end)?;
         let file = &mut disk.files[self.id];
         if self.mode.direct_sync {
