@@ -24,6 +24,7 @@ use crate::recovery::{Recovered, RecoveredGroup, recover};
 use crate::segment_cache::SegmentCache;
 use crate::segment_header::JOURNAL_BLOCK_BYTES;
 use crate::segment_machine::SegmentMachine;
+use crate::segment_recovery::RecoveryMode;
 use crate::segment_work::{FileWork, SegmentWork};
 use crate::segment_write::Piece;
 use crate::tail_budget::TailBudget;
@@ -68,13 +69,22 @@ impl Journal {
         node_id: NodeId,
         env: &Env,
     ) -> Result<Self, OpenError> {
+        Self::open_in(config, node_id, env, RecoveryMode::Mend).await
+    }
+
+    pub(crate) async fn open_in(
+        config: JournalConfig,
+        node_id: NodeId,
+        env: &Env,
+        mode: RecoveryMode,
+    ) -> Result<Self, OpenError> {
         check(&config)?;
         let wakes = Wakes::default();
         let io = |source| OpenError::io(&config.dir, source);
         let (blocking_env, blocking_config) = (env.clone(), config.clone());
         let prepared = env
             .spawn
-            .blocking(move || prepare(&blocking_env, &blocking_config, node_id))
+            .blocking(move || prepare(&blocking_env, &blocking_config, node_id, mode))
             .await
             .map_err(io)??;
         let (lock, identity, recovered) = prepared;
@@ -263,6 +273,10 @@ impl Journal {
             .map(drop)
     }
 
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.inner.node
+    }
+
     /// Follows whether the store takes data.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<StoreStatus> {
@@ -348,7 +362,12 @@ fn check(config: &JournalConfig) -> Result<(), OpenError> {
 type Prepared = (Box<dyn DirLock>, NodeIdentity, Recovered);
 
 /// Locks the directory, says who it is and what is in it; a fresh one gets its identity.
-fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepared, OpenError> {
+fn prepare(
+    env: &Env,
+    config: &JournalConfig,
+    node_id: NodeId,
+    mode: RecoveryMode,
+) -> Result<Prepared, OpenError> {
     let (vfs, dir) = (&*env.vfs, &config.dir);
     let io = |source| OpenError::io(dir, source);
     vfs.create_dir_all(dir).map_err(io)?;
@@ -388,7 +407,7 @@ fn prepare(env: &Env, config: &JournalConfig, node_id: NodeId) -> Result<Prepare
         vfs.create_dir_all(&made).map_err(io)?;
     }
     let segment_bytes = config.journal_segment_bytes;
-    let recovered = recover(vfs, dir, identity.node_uuid, segment_bytes)?;
+    let recovered = recover(vfs, dir, identity.node_uuid, segment_bytes, mode)?;
     node_meta::write(vfs, dir, &identity).map_err(|failure| OpenError::failure(dir, failure))?;
     // The names of the directories above are durable before anything in them is believed.
     for above in dir.ancestors().skip(1) {

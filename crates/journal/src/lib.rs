@@ -9,6 +9,7 @@
 //! segment, and a paced checkpoint syncs those files so that journal segments can be recycled.
 
 mod aligned_buffer;
+pub mod bench;
 mod checkpoint_image;
 mod checkpointer;
 mod commit_group;
@@ -39,6 +40,7 @@ pub mod offline;
 mod partition_segment;
 mod prewriter;
 mod recovery;
+pub mod repair;
 mod replay;
 mod segment_cache;
 mod segment_header;

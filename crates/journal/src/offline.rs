@@ -18,6 +18,7 @@ use crate::node::group_dir;
 use crate::partition_segment::{FileKind, SEGMENT_HEADER_BYTES, file_name};
 use crate::recovery::{JournalReplay, SlotFiles, recover_group, replay_journal};
 use crate::segment_reader::{ScanError, scan};
+use crate::segment_recovery::RecoveryMode;
 use crate::{Damage, GroupKind, NodeIdentity, OpenError, node_meta, state_file};
 
 /// A data directory that no node has open.
@@ -96,6 +97,23 @@ impl Offline {
         self.journal.replay.groups.keys().copied().collect()
     }
 
+    /// The groups that a start would find damaged.
+    pub(crate) fn damages(&self) -> Result<Vec<(RaftGroupId, Damage)>, OpenError> {
+        let mut damages: Vec<_> = self
+            .journal
+            .replay
+            .lost
+            .iter()
+            .map(|(id, at)| (*id, *at))
+            .collect();
+        for id in self.groups() {
+            let all = &mut |_: &Entry, _: &Found| ControlFlow::Continue(());
+            let damage = self.read_group(id, all)?.and_then(|group| group.damage);
+            damages.extend(damage.map(|(_, damage)| (id, damage)));
+        }
+        Ok(damages)
+    }
+
     /// Visits the entries of one group in order until `visit` breaks, and says what was read.
     ///
     /// # Errors
@@ -116,7 +134,7 @@ impl Offline {
             open: std::collections::BTreeMap::new(),
         };
         let io = |error| OpenError::io(&dir, error);
-        let state = recover_group(&*self.vfs, &dir, replay, &mut slots, false)?;
+        let state = recover_group(&*self.vfs, &dir, replay, &mut slots, RecoveryMode::Look)?;
         let mut group = OfflineGroup {
             id,
             kind: replay.image.kind,

@@ -28,7 +28,7 @@ use crate::node::{group_dir, groups_dir, journal_dir};
 use crate::node_meta::replace_file;
 use crate::partition_segment::{FileKind, file_name};
 use crate::replay::{GroupReplay, Locator, Replay};
-use crate::segment_recovery::recover_segments;
+use crate::segment_recovery::{RecoveryMode, recover_segments};
 use crate::tail::TailSlot;
 use crate::writer::JournalEnd;
 use crate::{Damage, GroupKind, JOURNAL_VERSION, OpenError};
@@ -76,6 +76,7 @@ pub(crate) fn recover(
     dir: &Path,
     node_uuid: NodeUuid,
     segment_bytes: u64,
+    mode: RecoveryMode,
 ) -> Result<Recovered, OpenError> {
     let mut journal = replay_journal(vfs, dir, node_uuid)?;
     make_durable(vfs, dir, &journal)?;
@@ -91,7 +92,7 @@ pub(crate) fn recover(
     let mut groups = Vec::new();
     for (id, replay) in std::mem::take(&mut journal.replay.groups) {
         let path = group_dir(dir, id);
-        let state = recover_group(vfs, &path, &replay, &mut slots, true)?;
+        let state = recover_group(vfs, &path, &replay, &mut slots, mode)?;
         groups.push(RecoveredGroup {
             id,
             kind: replay.image.kind,
@@ -309,14 +310,19 @@ pub(crate) fn recover_group(
     dir: &Path,
     replay: &GroupReplay,
     slots: &mut SlotFiles<'_>,
-    mend: bool,
+    mode: RecoveryMode,
 ) -> Result<LogState, OpenError> {
     let image = &replay.image;
     let io = |source| OpenError::io(dir, source);
-    let segments = recover_segments(vfs, dir, image, mend && replay.damage.is_none());
-    let segments = segments.map_err(io)?;
+    let accept_loss = mode == RecoveryMode::AcceptLoss;
+    let damage = replay.damage.filter(|_| !accept_loss);
+    let careful = match damage {
+        Some(_) => RecoveryMode::Look,
+        None => mode,
+    };
+    let segments = recover_segments(vfs, dir, image, careful).map_err(io)?;
     let mut state = LogState::new(image.start);
-    state.damage = replay.damage.or(segments.damage);
+    state.damage = damage.or(segments.damage);
     state.vote.clone_from(&image.vote);
     state.terms = segments.terms;
     state.segments.list = segments.list;
@@ -346,17 +352,25 @@ pub(crate) fn recover_group(
             }
             None => {
                 let index = end.next_index();
-                state.damage.get_or_insert(Damage::LogGap { index });
+                if !accept_loss {
+                    state.damage.get_or_insert(Damage::LogGap { index });
+                }
                 break;
             }
         }
     }
     settle(&mut state, replay);
-    if mend && image.kind == GroupKind::State && !state.segments.states.is_empty() {
+    let mends = mode != RecoveryMode::Look;
+    if mends && image.kind == GroupKind::State && !state.segments.states.is_empty() {
         // A saved state is relied on without another checkpoint.
         vfs.sync_dir(dir).map_err(io)?;
     }
-    if mend && state.damage.is_some() {
+    if accept_loss && state.written.next_index() < state.synced.next_index() {
+        // What was cut off may have been synced once.
+        state.synced = state.start;
+        state.synced_growing = None;
+    }
+    if mends && state.damage.is_some() {
         rescue(vfs, dir, replay, slots)?;
         state.rescued = true;
     }

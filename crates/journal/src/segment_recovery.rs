@@ -28,6 +28,17 @@ use crate::sparse_index::SparseIndex;
 use crate::state_file;
 use crate::term_index::TermIndex;
 
+/// What a recovery may do to the files it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecoveryMode {
+    /// Nothing.
+    Look,
+    /// Cut off unsynced rests, remove needless files.
+    Mend,
+    /// Also give up what is damaged and all that follows it.
+    AcceptLoss,
+}
+
 /// The files of a group as found.
 pub(crate) struct RecoveredSegments {
     pub(crate) list: Vec<SegmentMeta>,
@@ -38,13 +49,12 @@ pub(crate) struct RecoveredSegments {
     pub(crate) damage: Option<Damage>,
 }
 
-/// Reads the directory of a group. With `mend` unsynced rests are cut off and needless files
-/// removed; without it nothing is changed.
+/// Reads the directory of a group.
 pub(crate) fn recover_segments(
     vfs: &dyn Vfs,
     dir: &Path,
     image: &GroupImage,
-    mend: bool,
+    mode: RecoveryMode,
 ) -> io::Result<RecoveredSegments> {
     let entries = match vfs.list(dir) {
         Ok(entries) => entries,
@@ -62,7 +72,7 @@ pub(crate) fn recover_segments(
         vfs,
         dir,
         image,
-        mend,
+        mode,
         out: RecoveredSegments {
             list: Vec::new(),
             states: Vec::new(),
@@ -91,13 +101,17 @@ struct Recovery<'a> {
     vfs: &'a dyn Vfs,
     dir: &'a Path,
     image: &'a GroupImage,
-    mend: bool,
+    mode: RecoveryMode,
     out: RecoveredSegments,
 }
 
 impl Recovery<'_> {
+    fn mends(&self) -> bool {
+        self.mode != RecoveryMode::Look
+    }
+
     fn remove(&self, logs: &[LogIndex]) -> io::Result<()> {
-        for index in logs.iter().filter(|_| self.mend) {
+        for index in logs.iter().filter(|_| self.mends()) {
             for kind in [FileKind::Log, FileKind::Index] {
                 match self
                     .vfs
@@ -108,7 +122,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        if self.mend && !logs.is_empty() {
+        if self.mends() && !logs.is_empty() {
             // A power cut must not bring them back beside what is written next.
             self.vfs.sync_dir(self.dir)?;
         }
@@ -118,10 +132,18 @@ impl Recovery<'_> {
     /// Takes the next segment; `false` when it and all that follow do not count.
     fn take_segment(&mut self, first_index: LogIndex) -> io::Result<bool> {
         let growing = self.image.growing.as_ref();
-        let growing = growing.filter(|growing| growing.first_index == first_index);
-        let trusted = growing.is_some() || first_index < self.image.synced.next_index();
+        let (start, synced) = (
+            self.image.start.next_index(),
+            self.image.synced.next_index(),
+        );
+        let strict = self.mode != RecoveryMode::AcceptLoss;
+        let growing = growing.filter(|growing| strict && growing.first_index == first_index);
+        // When the log starts behind what was synced nothing here was promised: a reset or purge
+        // left files whose rest may never have been synced.
+        let promised = strict && start < synced;
+        let trusted = promised && (growing.is_some() || first_index < synced);
         let path = self.dir.join(file_name(first_index, FileKind::Log));
-        let mode = if self.mend {
+        let mode = if self.mends() {
             OpenMode::WRITE
         } else {
             OpenMode::READ
@@ -159,7 +181,7 @@ impl Recovery<'_> {
             self.push_terms(&growing.terms);
             if len_bytes < growing.len_bytes {
                 let position = len_bytes;
-                return Ok(self.refuse(true, Damage::Checksum { position }));
+                return Ok(self.refuse(trusted, Damage::Checksum { position }));
             }
         } else if trusted && self.take_summary(&mut meta, len_bytes)? {
             self.push(meta);
@@ -172,7 +194,7 @@ impl Recovery<'_> {
             self.push(meta);
             return Ok(self.refuse(true, Damage::Checksum { position }));
         }
-        if !whole && self.mend {
+        if !whole && self.mends() {
             file.set_len(meta.len_bytes)?;
             // The segment may be sealed before anything else is written to it.
             file.sync_data()?;
@@ -270,7 +292,7 @@ impl Recovery<'_> {
             self.out.written = image.start;
             self.out.list.clear();
         }
-        if self.out.written.next_index() < needed {
+        if self.mode != RecoveryMode::AcceptLoss && self.out.written.next_index() < needed {
             let index = self.out.written.next_index();
             self.out.damage.get_or_insert(Damage::LogGap { index });
         }
