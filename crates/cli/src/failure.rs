@@ -80,12 +80,7 @@ impl CommandError {
         self
     }
 
-    /// The exit code.
-    pub(crate) fn status(&self) -> ExitStatus {
-        self.status
-    }
-
-    /// The same as what a process returns.
+    /// What the process returns.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status as u8)
     }
@@ -128,7 +123,7 @@ mod tests {
         let expected = "error: topic 'orders' not found\n  did you mean 'order'?\n  create it:  \
                         floe topic create orders";
         assert_eq!(error.message().as_deref(), Some(expected));
-        assert_eq!(error.status(), ExitStatus::NotFound);
+        assert_eq!(error.status, ExitStatus::NotFound);
         assert_eq!(
             CommandError::usage("no").message().as_deref(),
             Some("error: no")
@@ -138,8 +133,8 @@ mod tests {
     #[test]
     fn a_broken_pipe_is_a_silent_success() {
         let gone = CommandError::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!((gone.status(), gone.message()), (ExitStatus::Ok, None));
+        assert_eq!((gone.status, gone.message()), (ExitStatus::Ok, None));
         let full = CommandError::from(io::Error::from(io::ErrorKind::StorageFull));
-        assert_eq!(full.status(), ExitStatus::Failed);
+        assert_eq!(full.status, ExitStatus::Failed);
     }
 }

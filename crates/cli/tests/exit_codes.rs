@@ -1,5 +1,6 @@
 //! Exit codes and the split of stdout and stderr, as far as they show without a cluster.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a black-box test has no Env")]
 
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};

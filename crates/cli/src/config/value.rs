@@ -200,7 +200,7 @@ fn split_unit(text: &str) -> (&str, &str) {
 pub(crate) fn show_bytes(bytes: u64) -> String {
     let binary = BYTE_UNITS[2..6].iter().rev();
     let unit = binary
-        .filter(|(_, factor)| bytes > 0 && bytes % factor == 0)
+        .filter(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor))
         .max_by_key(|u| u.1);
     match unit {
         Some((name, factor)) => format!("{} {name}", bytes / factor),
@@ -211,7 +211,7 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
 /// The largest unit that gives a whole number.
 pub(crate) fn show_ms(ms: u64) -> String {
     let units = TIME_UNITS.iter().rev();
-    let mut fitting = units.filter(|(_, factor)| ms > 0 && ms % factor == 0);
+    let mut fitting = units.filter(|(_, factor)| ms > 0 && ms.is_multiple_of(*factor));
     match fitting.next() {
         Some((name, factor)) => format!("{}{name}", ms / factor),
         None => format!("{ms}ms"),

@@ -31,7 +31,7 @@ pub(crate) fn explain_failure(failure: &NodeFailure, data_dir: &Path) -> Command
         NodeFailure::StorePoisoned { .. } | NodeFailure::Store(_) => failed
             .at("what was acknowledged is on disk; look at the disk before the next start")
             .next(verify(data_dir)),
-        NodeFailure::Metadata(_) => failed.next(verify(data_dir)),
+        NodeFailure::Metadata(_) | NodeFailure::MetadataStopped => failed.next(verify(data_dir)),
         NodeFailure::WrongCluster { .. } => failed
             .at(format!("the data in {dir} was not touched"))
             .next("start with an empty directory:  floe serve --data-dir DIR"),
