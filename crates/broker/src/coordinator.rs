@@ -9,12 +9,12 @@ mod machine;
 mod proposal;
 mod tenure;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use floe_group::offsets::OffsetsState;
-use floe_metadata::offsets_partition_of;
-use floe_model::{ErrorCode, GroupName, LeaderEpoch};
+use floe_metadata::{State, offsets_partition_of};
+use floe_model::{ErrorCode, GroupName, LeaderEpoch, TopicId};
 use floe_raft::RaftGroup;
 use floe_rpc::{Failure, LeaderHint};
 use parking_lot::{Mutex, RwLock};
@@ -111,6 +111,14 @@ impl OffsetsReplica {
         answered
             .await
             .unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into()))
+    }
+
+    /// Topics that offsets are stored of and that metadata does not have.
+    fn topics_gone_from(&self, state: &State) -> BTreeSet<TopicId> {
+        let stored = self.state.lock();
+        let ids = stored.groups().flat_map(|group| stored.committed_by(group));
+        let ids = ids.map(|(partition, _)| partition.topic_id);
+        ids.filter(|id| state.topic(id).is_none()).collect()
     }
 
     /// Tells the coordinator that a group was deleted.

@@ -5,15 +5,16 @@
 //! Only then are the groups read, and each is fenced before a member hears of it. All membership
 //! is lost with the office; the next coordinator finds it in metadata.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use floe_group::native::{
     Action, Answer, Event, NativeGroup, Phase, StandaloneCommits, TopicShape, Topics,
 };
+use floe_group::offsets;
 use floe_metadata::{Command, Refusal, State, offsets_partition_of};
-use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch};
+use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch, TopicId};
 use floe_rpc::Failure;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -193,7 +194,25 @@ impl Tenure {
                 tenure.take_up(name, &state);
             }
         }
+        tenure.forget_topics(replica.topics_gone_from(&state));
         tenure
+    }
+
+    /// Drops the offsets of topics that are deleted. Whoever could commit for a topic saw its
+    /// creation, which was then in metadata before this tenure began: a topic that is missing
+    /// here never comes.
+    fn forget_topics(&self, topic_ids: BTreeSet<TopicId>) {
+        if topic_ids.is_empty() {
+            return;
+        }
+        let (replica, epoch) = (Arc::clone(&self.replica), self.epoch);
+        self.core.spawn_until_stop(async move {
+            let command = offsets::Command::ForgetTopics { topic_ids };
+            if let Err(failure) = replica.command(epoch, &command).await {
+                // The next coordinator does it.
+                tracing::debug!(%failure, "offsets of deleted topics are kept for now");
+            }
+        });
     }
 
     fn deadline(&self) -> Option<u64> {
@@ -232,7 +251,9 @@ impl Tenure {
         self.layout_version = state.layout_version();
         let topics = topics_of(state);
         if topics != self.topics {
-            self.topics = topics;
+            let former = std::mem::replace(&mut self.topics, topics);
+            let ids = former.values().map(|topic| topic.topic_id);
+            self.forget_topics(ids.filter(|id| state.topic(id).is_none()).collect());
             let names: Vec<GroupName> = self.groups.keys().cloned().collect();
             for name in names {
                 self.event(&name, Event::TopicsChanged(self.topics.clone()));

@@ -347,3 +347,30 @@ async fn an_empty_group_can_be_deleted_and_a_full_one_cannot() {
     );
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_go_with_their_topic() {
+    let cluster = Cluster::start(1).await;
+    let broker = cluster.broker(1);
+    let topic = create_topic(&broker, "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let outsider = CommitOffsets {
+        group: GroupName::new("billing").unwrap(),
+        member_id: String::new(),
+        generation: floe_model::Generation(-1),
+        offsets: vec![OffsetToCommit {
+            key,
+            offset: Offset(3),
+            leader_epoch: no_epoch(),
+            token: None,
+        }],
+    };
+    commit(&cluster, outsider).await.unwrap();
+    assert_eq!(committed(&cluster, key).await, Some(Offset(3)));
+    broker.delete_topic(topic_name("orders")).await.unwrap();
+    eventually("the offset is gone", || async {
+        committed(&cluster, key).await.is_none()
+    })
+    .await;
+    cluster.stop().await;
+}
