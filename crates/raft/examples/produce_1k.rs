@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use floe_env::Env;
@@ -21,6 +21,7 @@ use floe_raft::{
 use floe_record::{BatchBuilder, Compression, Entry, Record, StampedBatch};
 use floe_rpc::{ClusterReply, ClusterRequest, Failure, PeerIdentity};
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 struct Nothing;
 

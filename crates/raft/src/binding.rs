@@ -14,3 +14,5 @@ pub(crate) mod types;
 
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod traps;

@@ -360,7 +360,7 @@ impl RaftGroup {
             .replica
             .raft
             .add_learner(learner.replica_id.0, home, false);
-        self.changed(change.map(|done| done.map(|_| ()))).await
+        self.changed(change).await
     }
 
     /// Makes exactly these replicas the voters; each must be a member. Voters left out are
@@ -376,7 +376,7 @@ impl RaftGroup {
         }
         let voters: BTreeSet<u64> = voters.into_iter().map(|replica| replica.0).collect();
         let change = self.replica.raft.change_membership(voters, false);
-        self.changed(change.map(|done| done.map(|_| ()))).await
+        self.changed(change).await
     }
 
     /// Removes replicas that do not vote.
@@ -387,18 +387,18 @@ impl RaftGroup {
         let learners: BTreeSet<u64> = learners.into_iter().map(|replica| replica.0).collect();
         let removal = openraft::ChangeMembers::RemoveNodes(learners);
         let change = self.replica.raft.change_membership(removal, false);
-        self.changed(change.map(|done| done.map(|_| ()))).await
+        self.changed(change).await
     }
 
-    async fn changed(
+    async fn changed<T>(
         &self,
-        change: impl Future<Output = Result<(), RaftError<Types, ClientWriteError<Types>>>>,
+        change: impl Future<Output = Result<T, RaftError<Types, ClientWriteError<Types>>>>,
     ) -> Result<(), ChangeError> {
         let Ok(changed) = tokio::time::timeout(CHANGE_TIMEOUT, change).await else {
             return Err(ChangeError::Timeout(CHANGE_TIMEOUT));
         };
         match changed {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(RaftError::Fatal(_)) => Err(ChangeError::ShuttingDown),
             Err(RaftError::APIError(
                 ClientWriteError::ForwardToLeader(_) | ClientWriteError::LogEntryDiscarded(_),

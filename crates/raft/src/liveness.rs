@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use floe_env::Rng;
 use floe_model::{Incarnation, LeaderEpoch, LogId, NodeId, RaftGroupId};
-use floe_rpc::{Beat, BeatReply, LogEnd, Route};
+use floe_rpc::{Beat, BeatReply, LogEnd, PeerIdentity, Route};
 
 pub(crate) use claims::Told;
 use claims::{OwnClaims, PeerClaims};
@@ -123,7 +123,17 @@ impl Liveness {
         self.after(changes, now)
     }
 
-    /// A handshake or beat of `node` proved that this incarnation of it lives.
+    /// A handshake with `node` showed which disk and incarnation of it lives.
+    pub(crate) fn met(&mut self, peer: &PeerIdentity, now: Duration) -> Effects {
+        let changes = self.detector.runs_on(peer.node_id, peer.node_uuid);
+        let mut effects = self.after(changes, now);
+        let heard = self.heard(peer.node_id, peer.incarnation, now);
+        effects.health |= heard.health;
+        effects.fences.extend(heard.fences);
+        effects
+    }
+
+    /// A message of `node` proved that this incarnation of it lives.
     pub(crate) fn heard(&mut self, node: NodeId, of: Incarnation, now: Duration) -> Effects {
         let changes = self.detector.heard(node, of, now);
         self.after(changes, now)

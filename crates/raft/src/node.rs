@@ -325,10 +325,7 @@ async fn serve(core: Arc<NodeCore>, connection: Connection) {
     let make_handler = |peer: PeerIdentity, _: Channel| {
         // A handshake is a sign of life, and tells of a restart before the first beat does.
         let now = core.now();
-        let effects = core
-            .liveness
-            .lock()
-            .heard(peer.node_id, peer.incarnation, now);
+        let effects = core.liveness.lock().met(&peer, now);
         core.carry_out(&effects);
         if let Some(link) = core.links.get(peer.node_id) {
             link.redial_now();

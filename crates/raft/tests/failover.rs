@@ -4,12 +4,13 @@
 
 mod cluster;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
 use floe_model::{NodeId, RaftGroupId};
 use floe_raft::{RaftConfig, RoleState};
+use tokio::time::Instant;
 
 const GROUP: RaftGroupId = RaftGroupId(1000);
 

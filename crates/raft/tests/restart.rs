@@ -4,13 +4,14 @@
 
 mod cluster;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
 use floe_model::{NodeId, Offset, RaftGroupId};
 use floe_raft::{Proposal, RaftConfig};
 use floe_record::{BatchBuilder, Compression, Record, StampedBatch};
+use tokio::time::Instant;
 
 const GROUP: RaftGroupId = RaftGroupId(1000);
 

@@ -213,13 +213,14 @@ impl RaftStateMachine<Types> for Applier {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         };
         let state = layout::decode_state(&snapshot).map_err(invalid_data)?;
-        if self.log.log_id_at(id.index) == Some(id) {
+        let starts_there = self.log.log_start() == Some(id);
+        if !starts_there && self.log.log_id_at(id.index) == Some(id) {
             // The log agrees with the snapshot up to it: applying the rest of it gives the same
             // state and keeps what this replica acknowledged above it.
             return self.apply_log(id.index.0 + 1).await;
         }
         // A log that starts there already holds this very state.
-        if self.log.log_start() != Some(id) {
+        if !starts_there {
             let reset = self.log.reset(id, state.next_offset, snapshot).await;
             reset.map_err(io::Error::other)?;
         }

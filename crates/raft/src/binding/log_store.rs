@@ -10,7 +10,7 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::{AppendError, GroupLog, StoreError};
+use floe_journal::{AppendError, GroupLog, ReadError, StoreError};
 use floe_model::{LogIndex, Offset};
 use floe_record::Entry;
 use futures::Stream;
@@ -59,11 +59,7 @@ impl LogStore {
     async fn read(&self, start: u64, end: u64) -> io::Result<Vec<LogEntry>> {
         let range = LogIndex(start)..LogIndex(end);
         let entries = self.log.read_entries(range, READ_BYTES_MAX).await;
-        entries
-            .map_err(invalid_data)?
-            .into_iter()
-            .map(|entry| LogEntry::from_entry(entry).map_err(invalid_data))
-            .collect()
+        convert(entries.map_err(invalid_data)?)
     }
 
     async fn append_all(&self, entries: Vec<Entry>, waiting: Waiting) -> io::Result<()> {
@@ -149,7 +145,15 @@ impl RaftLogReader<Types> for LogStore {
         if start >= end {
             return Ok(Vec::new());
         }
-        self.read(start, end).await
+        let range = LogIndex(start)..LogIndex(end);
+        match self.log.read_entries(range, READ_BYTES_MAX).await {
+            Ok(entries) => convert(entries),
+            // Truncated by a new leader, or purged, since the range was chosen. An error would
+            // end this replica; nothing makes openraft look again, and first of all whether it
+            // still leads.
+            Err(ReadError::Gap { .. } | ReadError::Purged { .. }) => Ok(Vec::new()),
+            Err(error) => Err(invalid_data(error)),
+        }
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<RaftVote>> {
@@ -204,6 +208,13 @@ impl LogStore {
         };
         end.min(self.next_index())
     }
+}
+
+fn convert(entries: Vec<Entry>) -> io::Result<Vec<LogEntry>> {
+    let entries = entries.into_iter();
+    entries
+        .map(|entry| LogEntry::from_entry(entry).map_err(invalid_data))
+        .collect()
 }
 
 fn missing(index: LogIndex) -> io::Error {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use floe_model::{Incarnation, NodeId};
+use floe_model::{Incarnation, NodeId, NodeUuid};
 
 use crate::RaftConfig;
 
@@ -26,6 +26,8 @@ pub struct NodeHealth {
 #[derive(Debug)]
 struct Peer {
     health: NodeHealth,
+    /// The disk it runs on: incarnations of another one are not comparable.
+    disk: Option<NodeUuid>,
     heard: Duration,
     reached: Option<Duration>,
 }
@@ -72,6 +74,7 @@ impl Detector {
                 suspected: false,
                 reached: false,
             },
+            disk: None,
             heard: now,
             reached: None,
         });
@@ -103,6 +106,19 @@ impl Detector {
     pub(crate) fn healths(&self) -> BTreeMap<NodeId, NodeHealth> {
         let peers = self.peers.iter();
         peers.map(|(&node, peer)| (node, peer.health)).collect()
+    }
+
+    /// `node` runs on this disk. After a change its incarnations start anew.
+    pub(crate) fn runs_on(&mut self, node: NodeId, disk: NodeUuid) -> Vec<HealthChange> {
+        let Some(peer) = self.peers.get_mut(&node) else {
+            return Vec::new();
+        };
+        let changed = peer.disk.replace(disk).is_some_and(|before| before != disk);
+        if changed && peer.health.incarnation.take().is_some() {
+            vec![HealthChange::Restarted(node)]
+        } else {
+            Vec::new()
+        }
     }
 
     /// Something of this incarnation of `node` arrived.
@@ -261,6 +277,17 @@ mod tests {
         assert_eq!(detector.heard(PEER, Incarnation(2), ms(90)), restarted);
         assert_eq!(detector.heard(PEER, Incarnation(1), ms(95)), []);
         assert_eq!(detector.incarnation(PEER), Some(Incarnation(2)));
+    }
+
+    #[test]
+    fn a_wiped_disk_starts_its_incarnations_anew() {
+        let mut detector = detector();
+        let (old, new) = (NodeUuid([1; 16]), NodeUuid([2; 16]));
+        assert_eq!(detector.runs_on(PEER, old), []);
+        detector.heard(PEER, Incarnation(9), ms(0));
+        assert_eq!(detector.runs_on(PEER, new), [HealthChange::Restarted(PEER)]);
+        detector.heard(PEER, Incarnation(1), ms(10));
+        assert_eq!(detector.incarnation(PEER), Some(Incarnation(1)));
     }
 
     #[test]

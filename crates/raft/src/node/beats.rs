@@ -85,7 +85,7 @@ pub(crate) async fn beat_to(
 fn note_link(core: &NodeCore, node: NodeId, state: &watch::Receiver<LinkState>) {
     let now = core.now();
     let effects = match &*state.borrow() {
-        LinkState::Up { identity } => core.liveness.lock().heard(node, identity.incarnation, now),
+        LinkState::Up { identity } => core.liveness.lock().met(identity, now),
         LinkState::Down { refused: true, .. } => core.liveness.lock().refused(node, now),
         LinkState::Down { refused: false, .. } => return,
     };

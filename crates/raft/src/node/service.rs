@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::StoreStatus;
+use floe_journal::{GroupKind, StoreStatus};
 use floe_model::RaftGroupId;
 use floe_rpc::{
     AgreeLeaderless, AgreeLeaderlessReply, AppendEntries, AppendOutcome, AppendReply, Beat,
@@ -84,7 +84,7 @@ impl PeerService {
         join_all(begun).boxed()
     }
 
-    fn begin_append(&self, request: AppendEntries) -> Begun {
+    fn begin_append(&self, mut request: AppendEntries) -> Begun {
         let Some(replica) = self.replica(&request.route) else {
             return Begun::Refused(AppendOutcome::UnknownReplica);
         };
@@ -99,12 +99,19 @@ impl PeerService {
         {
             return Begun::Refused(AppendOutcome::Busy);
         }
+        // A full store keeps voting and committing what it has, but takes no more: entries that
+        // wait for room behind openraft would fill the memory instead.
+        let is_full = matches!(*self.core.store_status.borrow(), StoreStatus::Full { .. });
+        let left_out = is_full
+            && replica.log.kind() == GroupKind::Data
+            && !std::mem::take(&mut request.entries).is_empty();
         let Ok(request) = append_request(request) else {
             return Begun::Refused(AppendOutcome::Stopped);
         };
         let raft = replica.raft.clone();
         let append = async move {
             match raft.append_entries(request).await {
+                Ok(AppendEntriesResponse::Success) if left_out => AppendOutcome::Busy,
                 Ok(AppendEntriesResponse::Success) => AppendOutcome::Appended,
                 Ok(AppendEntriesResponse::PartialSuccess(upto)) => {
                     AppendOutcome::AppendedUpto(upto.as_ref().map(from_raft))

@@ -13,7 +13,7 @@ mod journalled;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use floe_env::Env;
 use floe_journal::{GroupKind, Journal, JournalConfig};
@@ -26,6 +26,7 @@ use floe_rpc::{ClusterReply, ClusterRequest, Failure, PeerIdentity};
 use futures::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 pub(crate) use cut_net::Cuts;
 pub(crate) use journalled::Journalled;
