@@ -160,6 +160,17 @@ anomalies! {
         /// Its generation and the newer one.
         generations: [i64; 2],
     }
+    /// A group committed past a value that none of its members had read.
+    GroupSkip {
+        /// The group.
+        group: String,
+        /// The log.
+        key: Key,
+        /// The offset that nobody read.
+        offset: Offset,
+        /// The furthest acknowledged commit.
+        committed: Offset,
+    }
     /// A group's commit is gone: what was committed or read later stands before it.
     CommitRegression {
         /// The group.

@@ -101,6 +101,7 @@ pub fn check(history: &History) -> Report {
     order::check_polls(operations, &logs, &mut found);
     order::check_sends(operations, &mut found);
     commits::check(operations, &mut found);
+    commits::check_coverage(operations, &logs, &mut found);
 
     let mut report = count(history, found);
     for (key, log) in &logs {

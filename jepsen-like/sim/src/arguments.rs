@@ -27,6 +27,10 @@ pub struct Arguments {
     /// Write the history to this file.
     #[arg(long)]
     pub history: Option<PathBuf>,
+    /// Let all disks forget what they synced when the power fails. The verdict must be invalid:
+    /// shows that the harness finds what was acknowledged too early.
+    #[arg(long)]
+    pub lying_disks: bool,
     /// The only format there is.
     #[arg(short, long, value_enum, default_value_t = Output::Json)]
     pub output: Output,

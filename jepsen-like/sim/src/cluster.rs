@@ -176,6 +176,11 @@ impl Seat {
         life.has_bad_disk |= full;
     }
 
+    /// Makes every sync of this machine a lie from now on.
+    pub fn make_disk_lie(&self) {
+        self.vfs.set_lies(true);
+    }
+
     /// Lets syncs succeed again.
     pub fn repair_disk(&self) {
         self.vfs.set_fail_syncs(false);

@@ -71,6 +71,7 @@ fn simulate(arguments: &Arguments) -> Result<Verdict, Box<dyn Error>> {
         let file = BufReader::new(File::open(path)?);
         run.plan = serde_json::from_reader::<_, NemesisPlan>(file)?;
     }
+    run.lying_disks = arguments.lying_disks;
     if arguments.print_plan {
         println!("{}", serde_json::to_string_pretty(&run.plan)?);
         return Ok(Verdict::Valid);

@@ -40,6 +40,8 @@ pub struct Run {
     pub seed: u64,
     /// What breaks.
     pub plan: NemesisPlan,
+    /// Whether the disks lie, so that the run must fail.
+    pub lying_disks: bool,
 }
 
 impl Run {
@@ -48,7 +50,11 @@ impl Run {
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let rng = Rng::from_seed(seed).fork();
         let plan = NemesisPlan::from_seed(&rng, length_ms, NODES, CLIENTS);
-        Self { seed, plan }
+        Self {
+            seed,
+            plan,
+            lying_disks: false,
+        }
     }
 
     /// Runs to the end and judges.
@@ -61,7 +67,7 @@ impl Run {
         let max_latency = Duration::from_millis(1 + rng.below(8));
         let mut sim = self.builder(max_latency).build();
         let mut stage = Stage::set(&mut sim, &rng, max_latency, &book);
-        stage.play(&mut sim, &self.plan)?;
+        stage.play(&mut sim, self)?;
         Verdict::of(self.seed, &book, stage.nemesis.landed())
     }
 
@@ -163,11 +169,15 @@ impl Stage {
         }
     }
 
-    fn play(&mut self, sim: &mut Sim<'_>, plan: &NemesisPlan) -> turmoil::Result {
+    fn play(&mut self, sim: &mut Sim<'_>, run: &Run) -> turmoil::Result {
+        let plan = &run.plan;
         let signals = self.signals.clone();
         if !self.until(sim, SETUP_LIMIT, |_, _| signals.is_topic_ready())? {
             self.book.trouble("the topic could not be made".to_owned());
             return Ok(());
+        }
+        if run.lying_disks {
+            self.seats.iter().for_each(Seat::make_disk_lie);
         }
         self.signals.enter(Phase::Faults);
         self.nemesis.begin(plan, sim.elapsed());

@@ -1,11 +1,12 @@
 //! Commits of consumer groups: a member of an old generation must not succeed, and what was
 //! committed stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use floe_model::Offset;
 
 use super::Found;
+use crate::version_order::KeyLog;
 use crate::{Action, Anomaly, Key, Operation, Stage};
 
 /// The furthest that was acknowledged for a group and key.
@@ -93,6 +94,59 @@ fn compare(operation: &Operation, furthest: &BTreeMap<(&str, &Key), Furthest>, f
             }
         }
         _ => {}
+    }
+}
+
+/// Finds values that a group committed past and no member read. A history does not say whose
+/// member a process is, so that only one with a single group can be judged; groups start at the
+/// beginning of each log.
+pub(super) fn check_coverage(
+    operations: &[Operation],
+    logs: &BTreeMap<Key, KeyLog>,
+    found: &mut Found,
+) {
+    let mut furthest: BTreeMap<&str, BTreeMap<&Key, Offset>> = BTreeMap::new();
+    let mut members: BTreeSet<u64> = BTreeSet::new();
+    let mut read: BTreeMap<&Key, BTreeSet<Offset>> = BTreeMap::new();
+    for operation in operations {
+        match &operation.action {
+            Action::Subscribe(_) => {
+                members.insert(operation.process);
+            }
+            Action::Poll(polled) if members.contains(&operation.process) => {
+                for (key, values) in polled {
+                    read.entry(key)
+                        .or_default()
+                        .extend(values.iter().map(|(offset, _)| *offset));
+                }
+            }
+            Action::Commit { group, offsets, .. } if operation.outcome == Stage::Ok => {
+                let furthest = furthest.entry(group).or_default();
+                for (key, &offset) in offsets {
+                    let furthest = furthest.entry(key).or_insert(offset);
+                    *furthest = (*furthest).max(offset);
+                }
+            }
+            _ => {}
+        }
+    }
+    if furthest.len() != 1 {
+        return;
+    }
+    for (group, keys) in furthest {
+        for (key, committed) in keys {
+            let known = logs.get(key).map_or(&[][..], KeyLog::offsets);
+            let read = read.remove(key).unwrap_or_default();
+            let skipped = known.iter().filter(|offset| **offset < committed);
+            for &offset in skipped.filter(|offset| !read.contains(offset)) {
+                found.add(Anomaly::GroupSkip {
+                    group: group.to_owned(),
+                    key: key.clone(),
+                    offset,
+                    committed,
+                });
+            }
+        }
     }
 }
 

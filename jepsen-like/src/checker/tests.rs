@@ -347,11 +347,14 @@ fn sends_of_one_process_stand_in_order() {
 
 #[test]
 fn a_commit_that_falls_behind_an_acknowledged_one_is_a_regression() {
+    let read = || {
+        let subscribe = Action::Subscribe(vec!["t".to_owned()]);
+        let member = sound().drain(3).act(5, Stage::Ok, subscribe);
+        member.poll_as(5, Stage::Ok, &[(0, 10), (1, 11), (2, 12)])
+    };
     let committed = |offset| {
-        sound()
-            .drain(3)
-            .commit_at(1, Stage::Ok, 2)
-            .commit_at(2, Stage::Ok, offset)
+        let first = read().commit_at(1, Stage::Ok, 2);
+        first.commit_at(2, Stage::Ok, offset)
     };
     committed(2).is(&[]);
     committed(1).is(&[AnomalyKind::CommitRegression]);
@@ -359,8 +362,27 @@ fn a_commit_that_falls_behind_an_acknowledged_one_is_a_regression() {
     let lost = [AnomalyKind::CommitRegression];
     committed(3).committed(&[(key(), Offset(2))]).is(&lost);
     committed(3).committed(&[]).is(&lost);
-    let unsure = sound().drain(3).commit_at(1, Stage::Info, 2);
+    let unsure = read().commit_at(1, Stage::Info, 2);
     unsure.committed(&[]).is(&[]);
+}
+
+#[test]
+fn a_group_must_have_read_what_it_committed_past() {
+    let subscribe = || Action::Subscribe(vec!["t".to_owned()]);
+    let member = || sound().drain(3).act(5, Stage::Ok, subscribe());
+    let read = member().poll_as(5, Stage::Ok, &[(0, 10), (1, 11)]);
+    read.commit_at(1, Stage::Ok, 2).is(&[]);
+    let skipped = member().poll_as(5, Stage::Ok, &[(1, 11)]);
+    skipped
+        .commit_at(1, Stage::Ok, 2)
+        .is(&[AnomalyKind::GroupSkip]);
+    let by_two = member()
+        .poll_as(5, Stage::Ok, &[(0, 10)])
+        .act(6, Stage::Ok, subscribe());
+    by_two
+        .poll_as(6, Stage::Ok, &[(1, 11)])
+        .commit_at(1, Stage::Ok, 2)
+        .is(&[]);
 }
 
 #[test]

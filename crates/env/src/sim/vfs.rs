@@ -43,6 +43,7 @@ struct Disk {
     /// Operations that change the disk, counted from the last `set_budget`.
     budget: Option<u64>,
     fail_syncs: bool,
+    lies: bool,
     /// Files with a write in flight.
     in_flight: Vec<usize>,
     locked: BTreeMap<PathBuf, u64>,
@@ -69,6 +70,7 @@ impl SimVfs {
                 capacity_bytes,
                 budget: None,
                 fail_syncs: false,
+                lies: false,
                 in_flight: Vec::new(),
                 locked: BTreeMap::new(),
                 generation: 0,
@@ -91,6 +93,12 @@ impl SimVfs {
     /// not synced, as Linux does.
     pub fn set_fail_syncs(&self, fail: bool) {
         self.disk.lock().fail_syncs = fail;
+    }
+
+    /// Makes syncs succeed and do nothing: a broken disk that no software can notice. Shows that a
+    /// test which cuts the power would find data that was acknowledged too early.
+    pub fn set_lies(&self, lies: bool) {
+        self.disk.lock().lies = lies;
     }
 
     /// Ends the writes in flight: whoever issued them has seen that they are done. The driver of
@@ -394,8 +402,9 @@ impl VfsFile for SimFile {
             return Err(rustix::io::Errno::IO.into());
         }
         disk.grow(self.id, end)?;
+        let is_durable = self.mode.direct_sync && !disk.lies;
         let file = &mut disk.files[self.id];
-        if self.mode.direct_sync {
+        if is_durable {
             if file.durable.len() < end {
                 file.durable.resize(end, 0);
             }
@@ -423,7 +432,7 @@ impl VfsFile for SimFile {
         let mut disk = self.disk.lock();
         self.alive(&disk)?;
         disk.change()?;
-        let fail = disk.fail_syncs;
+        let (fail, lies) = (disk.fail_syncs, disk.lies);
         let file = &mut disk.files[self.id];
         file.in_flight = None;
         if fail {
@@ -432,7 +441,9 @@ impl VfsFile for SimFile {
             file.dirty = 0..0;
             return Err(rustix::io::Errno::IO.into());
         }
-        file.make_durable();
+        if !lies {
+            file.make_durable();
+        }
         Ok(())
     }
 
