@@ -37,17 +37,17 @@ pub(crate) enum BenchCommand {
 #[derive(Args, Debug)]
 pub(crate) struct JournalArgs {
     /// Raft groups that append side by side
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) groups: u64,
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) groups: u32,
     /// How long to append
     #[arg(long, default_value = "10s", value_parser = parse_duration, value_name = "TIME")]
     pub(crate) duration: Duration,
     /// Bytes of each batch
     #[arg(long, default_value = "1 KiB", value_parser = parse_bytes, value_name = "SIZE")]
     pub(crate) batch_size: u64,
-    /// Appends of one group that wait for their sync at a time
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) in_flight: usize,
+    /// Appends that wait for their sync at a time [default: one for each group]
+    #[arg(long, value_name = "N")]
+    pub(crate) in_flight: Option<u32>,
     /// Where to write [default: a new directory below the working directory, removed afterwards]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,

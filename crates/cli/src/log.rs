@@ -23,6 +23,21 @@ pub(crate) enum LogCommand {
     Dump(DumpArgs),
     /// Check every checksum and every link between files; changes nothing
     Verify(DirArgs),
+    /// Cut damaged groups to what can be read. Only for the last replica: others are replaced
+    /// from their peers
+    Repair(RepairArgs),
+}
+
+/// Arguments of `floe log repair`.
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    /// The data directory
+    dir: PathBuf,
+    /// Agree to lose every record behind the damage
+    #[arg(long)]
+    accept_loss: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Arguments of `floe log verify`.
@@ -79,11 +94,64 @@ struct GroupRow {
     damaged_file: Option<String>,
 }
 
-/// Runs `floe log`. All of it is blocking work on files, and nothing else runs meanwhile.
-pub(crate) fn run(command: LogCommand) -> Result<(), CommandError> {
+#[derive(Serialize)]
+struct RepairRow {
+    group: u64,
+    damage: String,
+    from_index: u64,
+    repaired: bool,
+}
+
+/// Runs `floe log`. Reading is blocking work on files, and nothing else runs meanwhile.
+pub(crate) async fn run(command: LogCommand) -> Result<(), CommandError> {
     match command {
         LogCommand::Dump(args) => dump(&args),
         LogCommand::Verify(args) => verify(&args),
+        LogCommand::Repair(args) => repair(&args).await,
+    }
+}
+
+async fn repair(args: &RepairArgs) -> Result<(), CommandError> {
+    let dir = args.dir.display();
+    if !args.accept_loss {
+        return Err(
+            CommandError::usage("a repair loses every record behind the damage")
+                .at("a replica with healthy peers is replaced from them and needs none")
+                .next(format!(
+                    "then, to accept the loss:  floe log repair {dir} --accept-loss"
+                )),
+        );
+    }
+    // Refuses a directory that is missing or in use before anything is written.
+    drop(open(&args.dir)?);
+    let given_up = floe_journal::repair::repair(&args.dir, &real_env()?).await;
+    let given_up = given_up.map_err(|error| CommandError::failed(error.to_string()))?;
+    let rows: Vec<_> = given_up
+        .iter()
+        .map(|of_group| RepairRow {
+            group: of_group.group.0,
+            damage: of_group.damage.to_string(),
+            from_index: of_group.from_index.0,
+            repaired: !of_group.is_beyond_repair,
+        })
+        .collect();
+    if rows.is_empty() {
+        eprintln!("nothing in {dir} is damaged");
+    }
+    let header = ["GROUP", "LOST FROM INDEX", "REPAIRED", "DAMAGE"];
+    Stdout::new().rows(args.output.output, &rows, &header, |row| {
+        vec![
+            row.group.to_string(),
+            row.from_index.to_string(),
+            if row.repaired { "yes" } else { "no" }.to_owned(),
+            row.damage.clone(),
+        ]
+    })?;
+    match rows.iter().filter(|row| !row.repaired).count() {
+        0 => Ok(()),
+        left => Err(CommandError::failed(format!(
+            "{left} groups are beyond repair"
+        ))),
     }
 }
 

@@ -63,7 +63,6 @@ fn run(cli: Cli) -> Result<(), CommandError> {
     match command {
         Command::Completions(args) => return completions::run(&args),
         Command::Config(command) => return config::run(command),
-        Command::Log(command) => return log::run(command),
         Command::Reference(command) => return reference::run(&command),
         _ => {}
     }
@@ -88,6 +87,7 @@ async fn run_async(command: Command) -> Result<(), CommandError> {
         Command::Group(command) => group::run(command).await,
         Command::Cluster(command) => cluster::run(command).await,
         Command::Bench(command) => bench::run(command).await,
+        Command::Log(command) => log::run(command).await,
         Command::Completions(_) | Command::Config(_) | Command::Log(_) | Command::Reference(_) => {
             unreachable!("handled without a runtime")
         }

@@ -49,6 +49,7 @@ fn wrong_usage_is_2_and_says_why_on_stderr() {
         &["serve", "--check", "--set", "nope.x=1"],
         &["serve", "--check", "--set", "listeners.client=0.0.0.0:9192"],
         &["bench", "failover"],
+        &["log", "repair", "/nonexistent/floe-data"],
         &["topic", "list", "--server", "nonsense"],
     ];
     for args in cases {
@@ -156,8 +157,13 @@ fn a_reader_that_goes_away_is_a_success() {
 
 #[test]
 fn a_data_directory_that_does_not_exist_is_3() {
-    for command in ["dump", "verify"] {
-        let (code, stdout, stderr) = run(&["log", command, "/nonexistent/floe-data"]);
+    for (command, more) in [
+        ("dump", None),
+        ("verify", None),
+        ("repair", Some("--accept-loss")),
+    ] {
+        let args = [&["log", command, "/nonexistent/floe-data"], more.as_slice()].concat();
+        let (code, stdout, stderr) = run(&args);
         assert_eq!(code, 3, "{stderr}");
         assert!(stdout.is_empty(), "{stdout}");
     }

@@ -100,7 +100,7 @@ keys! {
         "Below this much free disk space produce is refused until there is space again.";
     TAIL_MEMORY = "limits.tail_memory", Kind::Bytes(MIB, TIB), "256 MiB",
         "Newest records kept in memory, all partitions together.";
-    UNCOMMITTED = "limits.uncommitted_per_partition", Kind::Bytes(MIB, 64 * GIB), "64 MiB",
+    UNCOMMITTED = "limits.uncommitted_per_partition", Kind::Bytes(MIB, 64 * GIB), "8 MiB",
         "Accepted but not yet committed bytes of one partition; more is refused as busy.";
     PRODUCE_MEMORY = "limits.produce_memory", Kind::Bytes(16 * MIB, TIB), "64 MiB",
         "Produce requests in progress on this node; more is refused as busy.";
