@@ -40,11 +40,12 @@ impl Oracle {
         for partition in &status.partitions {
             let group = partition.raft_group;
             let epoch = partition.leader_epoch;
-            if let Some(leader) = partition.leader {
-                let first = *self.leaders.entry((group, epoch)).or_insert(leader);
-                if first != leader {
+            // What a node says of others is hearsay; that it leads it must know.
+            if partition.leader == Some(node) {
+                let first = *self.leaders.entry((group, epoch)).or_insert(node);
+                if first != node {
                     book.trouble(format!(
-                        "{group} has two leaders in epoch {epoch}: {first} and, says {node}, {leader}"
+                        "{group} has two leaders in epoch {epoch}: {first} and {node}"
                     ));
                 }
             }

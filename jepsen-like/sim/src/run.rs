@@ -18,7 +18,7 @@ use crate::oracle::Oracle;
 use crate::plan::{Fault, NemesisPlan};
 use crate::signals::{Phase, Signals};
 use crate::verdict::Verdict;
-use crate::workload::{Workload, client_host, drain, make_topic};
+use crate::workload::{TOPIC, Topic, Workload, churn, client_host, drain, make_topic};
 
 const NODES: u32 = 3;
 const CLIENTS: u32 = 3;
@@ -136,7 +136,11 @@ impl Stage {
             book: book.clone(),
             signals: signals.clone(),
             seeds: client_seeds(NODES),
-            partitions: PARTITIONS,
+            topic: Topic {
+                name: TOPIC,
+                label: TOPIC.to_owned(),
+                partitions: PARTITIONS,
+            },
         };
         for client in 1..=CLIENTS {
             let (name, workload) = (client_name(client), workload.clone());
@@ -150,6 +154,7 @@ impl Stage {
         sim.client("director", async move {
             let env: Env = client_env("director", &rng, &director_links);
             make_topic(&workload, &env, NODES).await;
+            churn(&workload, &env).await;
             workload.signals.until(Phase::Drain).await;
             if !drain(&workload, &env, DRAIN_LIMIT).await {
                 workload

@@ -3,12 +3,14 @@
 //! Every operation goes into the [`Book`](crate::book::Book). An operation that failed counts as
 //! not done only where the client says so for certain.
 
+mod churn;
 mod drain;
 mod group_member;
 mod produce;
 mod read;
 mod setup;
 
+pub use churn::churn;
 pub use drain::drain;
 pub use setup::make_topic;
 
@@ -38,16 +40,35 @@ pub struct Workload {
     pub signals: Signals,
     /// Addresses of all nodes.
     pub seeds: String,
-    /// Partitions of the topic.
+    /// The topic that everybody uses.
+    pub topic: Topic,
+}
+
+/// One life of a topic: made again under the same name, it is another one in the history.
+#[derive(Clone)]
+pub struct Topic {
+    /// The name in the cluster.
+    pub name: &'static str,
+    /// The name in the history.
+    pub label: String,
+    /// How many partitions it has.
     pub partitions: u32,
 }
 
-impl Workload {
-    /// All logs of the topic.
-    fn keys(&self) -> Vec<Key> {
-        (0..self.partitions).map(key).collect()
+impl Topic {
+    /// The log of a partition.
+    fn key(&self, partition: u32) -> Key {
+        Key(format!("{}/{partition}", self.label))
     }
 
+    fn keys(&self) -> Vec<Key> {
+        (0..self.partitions)
+            .map(|partition| self.key(partition))
+            .collect()
+    }
+}
+
+impl Workload {
     fn is_over(&self) -> bool {
         self.signals.phase() >= Phase::Stop
     }
@@ -84,15 +105,6 @@ pub async fn client_host(workload: Workload, env: Env) {
         );
     }
     workload.signals.worker_finished();
-}
-
-/// The log of a partition.
-fn key(partition: u32) -> Key {
-    Key(format!("{TOPIC}/{partition}"))
-}
-
-fn key_of(message: &Message) -> Key {
-    key(message.partition.0)
 }
 
 /// A record's bytes: the value, then padding, so that sizes differ.

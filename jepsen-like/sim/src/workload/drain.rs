@@ -9,13 +9,13 @@ use floe_env::Env;
 use floe_jepsen::{Action, Key, Stage};
 
 use super::read::{Polled, begin, poll};
-use super::{GROUP, RETRY, TOPIC, Workload, key};
+use super::{GROUP, RETRY, Topic, Workload};
 
 /// Reads everything; `false` when it did not come to the end within `limit`.
 pub async fn drain(workload: &Workload, env: &Env, limit: Duration) -> bool {
     let reading = async {
         loop {
-            match attempt(workload, env).await {
+            match everything(workload, env).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(?error, "reading everything again"),
             }
@@ -25,13 +25,23 @@ pub async fn drain(workload: &Workload, env: &Env, limit: Duration) -> bool {
     tokio::time::timeout(limit, reading).await.is_ok()
 }
 
-/// One reading from the start; an error leaves its operations open or failed.
-async fn attempt(workload: &Workload, env: &Env) -> Result<(), Option<Error>> {
-    let book = &workload.book;
+async fn everything(workload: &Workload, env: &Env) -> Result<(), Option<Error>> {
     let client = Client::connect_in(env.clone(), &workload.seeds).await?;
-    let ends = ends(workload, &client).await?;
+    drain_topic(workload, &workload.topic, &client).await?;
+    committed(workload, &client).await?;
+    Ok(())
+}
+
+/// One reading of a topic from its start; an error leaves its operations open or failed.
+pub async fn drain_topic(
+    workload: &Workload,
+    topic: &Topic,
+    client: &Client,
+) -> Result<(), Option<Error>> {
+    let book = &workload.book;
+    let ends = ends(topic, client).await?;
     let open = book.begin(book.new_process(), Action::Drain(BTreeMap::new()));
-    let (mut reader, process) = begin(workload, &client).await.ok_or(None)?;
+    let (mut reader, process) = begin(workload, topic, client).await.ok_or(None)?;
     let mut missing: BTreeMap<Key, Offset> = ends
         .iter()
         .filter(|(_, end)| **end > Offset::ZERO)
@@ -39,7 +49,7 @@ async fn attempt(workload: &Workload, env: &Env) -> Result<(), Option<Error>> {
         .collect();
     while !missing.is_empty() {
         let polling = book.begin(process, Action::Poll(Polled::new()));
-        let (polled, error) = poll(&mut reader, book).await;
+        let (polled, error) = poll(&mut reader, topic, book).await;
         for (key, values) in &polled {
             let Some((last, _)) = values.last() else {
                 continue;
@@ -61,20 +71,19 @@ async fn attempt(workload: &Workload, env: &Env) -> Result<(), Option<Error>> {
         }
     }
     book.end(open, Stage::Ok, Action::Drain(ends), None);
-    committed(workload, &client).await?;
     Ok(())
 }
 
-async fn ends(workload: &Workload, client: &Client) -> Result<BTreeMap<Key, Offset>, Error> {
-    let found = client.admin().offsets(TOPIC, Start::End).await?;
+async fn ends(topic: &Topic, client: &Client) -> Result<BTreeMap<Key, Offset>, Error> {
+    let found = client.admin().offsets(topic.name, Start::End).await?;
     let end = |partition: u32| {
         let place = found.iter().find(|(index, _)| index.0 == partition);
         place
             .and_then(|(_, offset)| *offset)
             .unwrap_or(Offset::ZERO)
     };
-    Ok((0..workload.partitions)
-        .map(|partition| (key(partition), end(partition)))
+    Ok((0..topic.partitions)
+        .map(|partition| (topic.key(partition), end(partition)))
         .collect())
 }
 
@@ -89,7 +98,7 @@ async fn committed(workload: &Workload, client: &Client) -> Result<(), Error> {
         Ok(found) => {
             let offsets = found
                 .iter()
-                .map(|found| (key(found.key.partition.0), found.offset))
+                .map(|found| (workload.topic.key(found.key.partition.0), found.offset))
                 .collect();
             book.end(open, Stage::Ok, action(offsets), None);
             Ok(())

@@ -8,7 +8,7 @@ use floe_env::Rng;
 use floe_jepsen::{Action, Key, Stage};
 
 use super::read::{Polled, poll};
-use super::{GROUP, RETRY, TOPIC, Workload, key};
+use super::{GROUP, RETRY, TOPIC, Workload};
 
 /// Longest time without a sign of life; short, so that faults outlast it.
 const SESSION: Duration = Duration::from_secs(3);
@@ -75,7 +75,7 @@ impl Member<'_> {
     async fn poll(&mut self, consumer: &mut Consumer) -> bool {
         let book = &self.workload.book;
         let open = book.begin(self.process, Action::Poll(Polled::new()));
-        let (polled, error) = poll(consumer, book).await;
+        let (polled, error) = poll(consumer, &self.workload.topic, book).await;
         let moved = self.moved().await;
         for values in polled
             .iter()
@@ -85,7 +85,7 @@ impl Member<'_> {
             let owned = consumer
                 .assignment()
                 .into_iter()
-                .find(|place| key_at(place) == *key);
+                .find(|place| self.key(place) == *key);
             if let Some(place) = owned {
                 self.read.insert(place, offset + 1);
             }
@@ -109,7 +109,7 @@ impl Member<'_> {
             | RebalanceEvent::Revoked(places)
             | RebalanceEvent::Lost(places)) = &event;
             for place in places {
-                moved.insert(key_at(place));
+                moved.insert(self.key(place));
                 self.read.remove(place);
             }
         }
@@ -132,7 +132,7 @@ impl Member<'_> {
             generation: 0,
             offsets: offsets
                 .iter()
-                .map(|(place, offset)| (key_at(place), *offset))
+                .map(|(place, offset)| (self.key(place), *offset))
                 .collect(),
         };
         let open = self.workload.book.begin(self.process, action());
@@ -142,8 +142,8 @@ impl Member<'_> {
         };
         self.workload.book.end(open, stage, action(), error);
     }
-}
 
-fn key_at(place: &TopicPartition) -> Key {
-    key(place.partition.0)
+    fn key(&self, place: &TopicPartition) -> Key {
+        self.workload.topic.key(place.partition.0)
+    }
 }

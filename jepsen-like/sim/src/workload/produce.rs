@@ -6,25 +6,25 @@ use floe_client::{Client, Compression, Error, Producer, Record};
 use floe_env::Rng;
 use floe_jepsen::{Action, Sent, Stage};
 
-use super::{RETRY, TOPIC, Workload, bytes_of, key};
+use super::{RETRY, Topic, Workload, bytes_of};
 
 /// Values of one producer lie this far from another's.
 const VALUES_PER_PROCESS: u64 = 1 << 32;
 
 /// Sends until the run is over.
 pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
+    let topic = &workload.topic;
     let mut process = workload.book.new_process();
-    let first = process * VALUES_PER_PROCESS;
-    let mut values = first..first + VALUES_PER_PROCESS;
+    let mut values = values_of(process);
     let mut producer: Option<Producer> = None;
     while !workload.is_over() {
         let Some(open) = producer.take() else {
-            producer = build(client, rng).await;
+            producer = build(client, topic, rng).await;
             continue;
         };
         let count = usize::try_from(1 + rng.below(8)).unwrap_or(1);
-        let sends = choose(workload, values.by_ref().take(count), rng);
-        if send(workload, &open, process, sends, rng).await {
+        let sends = choose(topic, values.by_ref().take(count), rng);
+        if send(workload, topic, &open, process, sends, rng).await {
             producer = Some(open);
         } else {
             // What failed may still happen: nothing is promised of its order with what follows.
@@ -35,13 +35,13 @@ pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
     }
 }
 
-async fn build(client: &Client, rng: &Rng) -> Option<Producer> {
+pub async fn build(client: &Client, topic: &Topic, rng: &Rng) -> Option<Producer> {
     let compression = match rng.below(3) {
         0 => Compression::Lz4,
         1 => Compression::Zstd,
         _ => Compression::None,
     };
-    let builder = client.producer(TOPIC).compression(compression);
+    let builder = client.producer(topic.name).compression(compression);
     let builder =
         builder.delivery_timeout(rng.jitter(Duration::from_secs(2), Duration::from_secs(10)));
     match builder
@@ -58,9 +58,15 @@ async fn build(client: &Client, rng: &Rng) -> Option<Producer> {
     }
 }
 
+/// Values that no other process sends.
+pub fn values_of(process: u64) -> std::ops::Range<u64> {
+    let first = process * VALUES_PER_PROCESS;
+    first..first + VALUES_PER_PROCESS
+}
+
 /// Spreads values over the partitions: half of the time all go to one.
-fn choose(workload: &Workload, values: impl Iterator<Item = u64>, rng: &Rng) -> Vec<(u32, u64)> {
-    let any = || u32::try_from(rng.below(u64::from(workload.partitions))).unwrap_or(0);
+pub fn choose(topic: &Topic, values: impl Iterator<Item = u64>, rng: &Rng) -> Vec<(u32, u64)> {
+    let any = || u32::try_from(rng.below(u64::from(topic.partitions))).unwrap_or(0);
     let one = rng.chance(0.5).then(any);
     values
         .map(|value| (one.unwrap_or_else(any), value))
@@ -68,8 +74,9 @@ fn choose(workload: &Workload, values: impl Iterator<Item = u64>, rng: &Rng) -> 
 }
 
 /// Sends and writes down what came of it. `true` when all was acknowledged.
-async fn send(
+pub async fn send(
     workload: &Workload,
+    topic: &Topic,
     producer: &Producer,
     process: u64,
     sends: Vec<(u32, u64)>,
@@ -78,7 +85,7 @@ async fn send(
     let mut sent: Vec<Sent> = sends
         .iter()
         .map(|&(partition, value)| Sent {
-            key: key(partition),
+            key: topic.key(partition),
             value,
             offset: None,
         })
@@ -98,7 +105,9 @@ async fn send(
         match outcome {
             Ok(ack) => {
                 sent.offset = Some(ack.offset);
-                workload.signals.acknowledged(ack.partition.0);
+                if topic.label == workload.topic.label {
+                    workload.signals.acknowledged(ack.partition.0);
+                }
             }
             Err(error) => errors.push(error),
         }

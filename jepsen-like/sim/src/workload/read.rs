@@ -7,7 +7,7 @@ use floe_client::{Client, Consumer, Error, ErrorKind, Offset, OutOfRange, Start}
 use floe_env::Rng;
 use floe_jepsen::{Action, Key, Stage, Value};
 
-use super::{RETRY, TOPIC, Workload, key_of, value_of};
+use super::{RETRY, Topic, Workload, value_of};
 use crate::book::Book;
 
 /// Waits this long for the first message of a poll.
@@ -22,8 +22,9 @@ pub type Polled = BTreeMap<Key, Vec<(Offset, Value)>>;
 
 /// Reads until the run is over.
 pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
+    let topic = &workload.topic;
     while !workload.is_over() {
-        let Some((mut reader, process)) = begin(workload, client).await else {
+        let Some((mut reader, process)) = begin(workload, topic, client).await else {
             tokio::time::sleep(RETRY).await;
             continue;
         };
@@ -31,7 +32,7 @@ pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
         while !workload.is_over() && polls > 0 {
             polls -= 1;
             let open = workload.book.begin(process, Action::Poll(Polled::new()));
-            let (polled, error) = poll(&mut reader, &workload.book).await;
+            let (polled, error) = poll(&mut reader, topic, &workload.book).await;
             let stage = if error.is_some() && polled.is_empty() {
                 Stage::Fail
             } else {
@@ -50,15 +51,15 @@ pub async fn run(workload: &Workload, client: &Client, rng: &Rng) {
 }
 
 /// A reader from the start of every partition, as a process of its own.
-pub async fn begin(workload: &Workload, client: &Client) -> Option<(Consumer, u64)> {
+pub async fn begin(workload: &Workload, topic: &Topic, client: &Client) -> Option<(Consumer, u64)> {
     let reader = client
         .reader()
-        .topic(TOPIC, Start::Start)
+        .topic(topic.name, Start::Start)
         .out_of_range(OutOfRange::Fail);
     match reader.fetch_wait(Duration::from_millis(200)).build().await {
         Ok(reader) => {
             let process = workload.book.new_process();
-            let assign = || Action::Assign(workload.keys());
+            let assign = || Action::Assign(topic.keys());
             let open = workload.book.begin(process, assign());
             workload.book.end(open, Stage::Ok, assign(), None);
             Some((reader, process))
@@ -71,19 +72,19 @@ pub async fn begin(workload: &Workload, client: &Client) -> Option<(Consumer, u6
 }
 
 /// What comes within a moment, and the error that ended it.
-pub async fn poll(reader: &mut Consumer, book: &Book) -> (Polled, Option<Error>) {
+pub async fn poll(reader: &mut Consumer, topic: &Topic, book: &Book) -> (Polled, Option<Error>) {
     let mut polled = Polled::new();
     let mut patience = FIRST;
     for _ in 0..POLL_MESSAGES_MAX {
         match tokio::time::timeout(patience, reader.next()).await {
             Ok(Some(Ok(message))) => match value_of(&message) {
                 Some(value) => {
-                    let values = polled.entry(key_of(&message)).or_default();
+                    let values = polled.entry(topic.key(message.partition.0)).or_default();
                     values.push((message.offset, value));
                 }
                 None => book.trouble(format!(
                     "a record that nobody sent at {}@{}",
-                    key_of(&message),
+                    topic.key(message.partition.0),
                     message.offset
                 )),
             },

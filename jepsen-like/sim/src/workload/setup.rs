@@ -17,7 +17,7 @@ pub async fn make_topic(workload: &Workload, env: &Env, replication: u32) {
     loop {
         let request = client.admin().create_topic(TOPIC);
         let request = request
-            .partitions(workload.partitions)
+            .partitions(workload.topic.partitions)
             .replication(replication);
         match request.send().await {
             Ok(_) => break,
