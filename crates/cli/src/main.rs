@@ -88,7 +88,7 @@ async fn run_async(command: Command) -> Result<(), CommandError> {
         Command::Cluster(command) => cluster::run(command).await,
         Command::Bench(command) => bench::run(command).await,
         Command::Log(command) => log::run(command).await,
-        Command::Completions(_) | Command::Config(_) | Command::Log(_) | Command::Reference(_) => {
+        Command::Completions(_) | Command::Config(_) | Command::Reference(_) => {
             unreachable!("handled without a runtime")
         }
     }
