@@ -50,7 +50,7 @@ impl AlignedBuffer {
     }
 
     /// The bytes from `at` on.
-    pub(crate) fn from_mut(&mut self, at: usize) -> &mut [u8] {
+    pub(crate) fn bytes_from(&mut self, at: usize) -> &mut [u8] {
         &mut self.bytes[self.start + at..]
     }
 }

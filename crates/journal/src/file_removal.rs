@@ -22,6 +22,10 @@ pub(crate) fn clean(node: &Node, group: &Arc<GroupCore>) -> io::Result<bool> {
     let dir = node.group_dir(group.id);
     let (first_kept, first_state) = {
         let state = group.lock();
+        if state.structural_in_flight > 0 {
+            // Memory is ahead of the journal; this comes again when they agree.
+            return Ok(false);
+        }
         let start = state.durable_start.next_index();
         let covering = state.segments.list.iter();
         let covering = covering.filter(|segment| segment.end.next_index() > start);

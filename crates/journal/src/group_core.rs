@@ -358,6 +358,14 @@ impl GroupCore {
         (freed_bytes, more)
     }
 
+    /// Notes damage that others found, and has it remembered.
+    pub(crate) fn mark_damaged(&self) {
+        self.set_damage(Damage::Recorded);
+        if let Ok(node) = self.node() {
+            node.work.want_checkpoint();
+        }
+    }
+
     /// Notes damage found while reading.
     pub(crate) fn set_damage(&self, damage: Damage) {
         let mut state = self.state.lock();

@@ -71,7 +71,7 @@ pub(crate) fn encode_group(
         frame_count,
         prev_group_crc: place.prev_group_crc,
     };
-    header.write(buffer.from_mut(group_at))
+    header.write(buffer.bytes_from(group_at))
 }
 
 struct Header {
@@ -97,7 +97,7 @@ fn put_frame(header: &Header, body: &FrameBody, buffer: &mut AlignedBuffer) {
         len: u32::try_from(payload.len()).expect(fits),
         payload_crc: crc32c::crc32c(payload),
     };
-    frame.write(buffer.from_mut(at));
+    frame.write(buffer.bytes_from(at));
 }
 
 /// Kind, flags, index and term of a frame; `None` for what is no frame.

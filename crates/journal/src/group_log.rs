@@ -67,6 +67,12 @@ impl GroupLog {
         self.core.lock().damage
     }
 
+    /// Others know that this log lost entries it had acknowledged: it is damaged from now on, also
+    /// after a restart once the checkpoint asked for here is done.
+    pub fn mark_damaged(&self) {
+        self.core.mark_damaged();
+    }
+
     /// Appends entries with consecutive indexes. They are readable on return and durable when
     /// `done` is called. Offsets are stamped here unless the entries carry them (a `base_offset`
     /// other than -1), then they must be the ones this log would give.

@@ -112,7 +112,7 @@ impl GroupCore {
                 }
                 if from >= state.tail.front().next_offset {
                     let mut taken = Batches::new(from, max_bytes, upto);
-                    for slot in state.tail.from_offset(from) {
+                    for slot in state.tail.reaching_beyond(from) {
                         if taken.take(&slot.entry).is_break() {
                             break;
                         }

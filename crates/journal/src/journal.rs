@@ -335,7 +335,7 @@ impl Drop for Inner {
 fn check(config: &JournalConfig) -> Result<(), OpenError> {
     let block = JOURNAL_BLOCK_BYTES as u64;
     let segment_bytes = config.journal_segment_bytes;
-    let segment_ok = segment_bytes % block == 0
+    let segment_ok = segment_bytes.is_multiple_of(block)
         && segment_bytes >= 8 * block
         && u32::try_from(segment_bytes).is_ok();
     for (holds, setting) in [

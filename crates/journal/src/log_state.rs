@@ -224,7 +224,7 @@ impl LogState {
     pub(crate) fn has_work(&self) -> bool {
         let rolls = &self.segments.rolls;
         let reached = |roll: &Roll| roll.after.next_index() <= self.written.next_index();
-        self.is_dirty() || rolls.front().is_some_and(reached)
+        !self.deleted && (self.is_dirty() || rolls.front().is_some_and(reached))
     }
 
     /// Marks the group as queued for the segment writer; `true` if it must be pushed.

@@ -97,6 +97,12 @@ impl Offline {
         self.journal.replay.groups.keys().copied().collect()
     }
 
+    /// The size of the journal segments in use.
+    pub(crate) fn journal_segment_bytes(&self) -> Option<u64> {
+        let headers = self.journal.files.iter().filter_map(|file| file.header);
+        headers.map(|header| u64::from(header.segment_bytes)).max()
+    }
+
     /// The groups that a start would find damaged.
     pub(crate) fn damages(&self) -> Result<Vec<(RaftGroupId, Damage)>, OpenError> {
         let mut damages: Vec<_> = self

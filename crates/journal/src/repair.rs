@@ -47,14 +47,17 @@ pub async fn repair(dir: &Path, env: &Env) -> Result<Vec<GivenUp>, RepairError> 
     let (vfs, looked_at) = (env.vfs.clone(), dir.to_owned());
     let look = move || {
         let offline = Offline::open(vfs, &looked_at)?;
-        Ok::<_, OpenError>((offline.identity().node_id, offline.damages()?))
+        let node_id = offline.identity().node_id;
+        Ok::<_, OpenError>((node_id, offline.journal_segment_bytes(), offline.damages()?))
     };
     let looked = env.spawn.blocking(look).await;
-    let (node_id, damages) = looked.map_err(|source| OpenError::io(dir, source))??;
-    let config = JournalConfig {
+    let (node_id, segment_bytes, damages) =
+        looked.map_err(|source| OpenError::io(dir, source))??;
+    let mut config = JournalConfig {
         prewrite: false,
         ..JournalConfig::new(dir)
     };
+    config.journal_segment_bytes = segment_bytes.unwrap_or(config.journal_segment_bytes);
     let journal = Journal::open_in(config, node_id, env, RecoveryMode::AcceptLoss).await?;
     let node = journal.node().clone();
     node.groups.lock().lost.clear();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use floe_env::{OpenMode, Vfs, VfsFile};
-use floe_model::LogIndex;
+use floe_model::{LogIndex, RaftGroupId};
 
 use crate::Damage;
 use crate::GroupKind;
@@ -150,11 +150,8 @@ impl Recovery<'_> {
         };
         let file = self.vfs.open(&path, mode)?;
         let len_bytes = file.len_bytes()?;
-        let mut header = [0; SEGMENT_HEADER_BYTES as usize];
-        let read = file.read_at(&mut header, 0)?;
-        let header = decode_header(&header[..read])
-            .filter(|(group, first)| *group == self.image.id && first.next_index() == first_index);
-        let Some((_, first)) = header else {
+        let first = read_first(&*file, self.image.id, first_index)?;
+        let Some(first) = first else {
             return Ok(self.refuse(trusted, Damage::Checksum { position: 0 }));
         };
         let expected = self.out.list.last().map(|last| last.end);
@@ -287,8 +284,8 @@ impl Recovery<'_> {
     fn judge(&mut self) {
         let image = self.image;
         let needed = image.synced.next_index().max(image.start.next_index());
-        if self.out.written.next_index() < image.start.next_index() {
-            // Purged further than written: the rest of the log begins at the start.
+        if self.out.written.next_index() <= image.start.next_index() {
+            // Purged as far as written: the log goes on in a new segment at the start.
             self.out.written = image.start;
             self.out.list.clear();
         }
@@ -335,4 +332,17 @@ impl Recovery<'_> {
         }
         Ok(())
     }
+}
+
+/// The position before the first entry, if the header is whole and the right one.
+fn read_first(
+    file: &dyn VfsFile,
+    group: RaftGroupId,
+    first_index: LogIndex,
+) -> io::Result<Option<LogPosition>> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
+    let read = file.read_at(&mut bytes, 0)?;
+    let header = decode_header(&bytes[..read]);
+    let ours = header.filter(|(id, first)| *id == group && first.next_index() == first_index);
+    Ok(ours.map(|(_, first)| first))
 }

@@ -86,12 +86,15 @@ pub(crate) fn write_piece(
             new_dir: false,
             more: false,
         }),
-        Plan::Roll(roll) => carry_out_roll(node, group, roll),
+        Plan::Roll(roll) => carry_out_roll(node, group, &roll),
         Plan::Write(write) => carry_out_write(node, group, &write, buffer),
     }
 }
 
 fn plan(state: &LogState) -> Plan {
+    if !state.has_work() {
+        return Plan::Nothing;
+    }
     if let Some(roll) = state.segments.rolls.front()
         && state.written.next_index() >= roll.after.next_index()
     {
@@ -101,9 +104,6 @@ fn plan(state: &LogState) -> Plan {
             sealed: sealed_summary(state),
             resets: state.resets,
         });
-    }
-    if !state.is_dirty() {
-        return Plan::Nothing;
     }
     let end = match state.segments.rolls.front() {
         Some(roll) => roll.after.next_index().min(state.writable_end()),
@@ -151,7 +151,7 @@ fn terms_between(state: &LogState, from: LogIndex, to: LogIndex) -> Vec<(LogInde
     state.terms.between(from, to)
 }
 
-fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: RollPlan) -> io::Result<Piece> {
+fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: &RollPlan) -> io::Result<Piece> {
     let dir = node.group_dir(group.id);
     let mut files = Vec::new();
     let mut bytes = 0;

@@ -102,7 +102,7 @@ impl Tail {
     }
 
     /// The slots of entries whose offsets may reach beyond `offset`.
-    pub(crate) fn from_offset(&self, offset: Offset) -> impl Iterator<Item = &TailSlot> {
+    pub(crate) fn reaching_beyond(&self, offset: Offset) -> impl Iterator<Item = &TailSlot> {
         let below = |slot: &TailSlot| slot.entry.next_offset() <= offset;
         self.slots.range(self.slots.partition_point(below)..)
     }

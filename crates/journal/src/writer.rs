@@ -28,6 +28,8 @@ const GROUP_BYTES_MAX: u64 = 4 << 20;
 const GROUP_FRAMES_MAX: usize = 4096;
 /// After this long without work an empty group vouches for the last one.
 const CLOSING_GROUP_AFTER: Duration = Duration::from_millis(100);
+/// What the file system and others may take between a look at the free space and a write.
+const GROWTH_MARGIN_BYTES: u64 = 1 << 20;
 /// Pause before looking for disk space again.
 const SPACE_RETRY: Duration = Duration::from_millis(200);
 
@@ -158,7 +160,7 @@ impl JournalWriter {
         if let Some(current) = &self.current
             && current.used_bytes.max(JOURNAL_BLOCK_BYTES as u64) + padded <= segment_bytes
         {
-            return Ok(());
+            return self.check_growth(current, padded);
         }
         let segment = match self.node.space.take() {
             Ok(segment) => segment,
@@ -185,6 +187,23 @@ impl JournalWriter {
             self.node.work.want_checkpoint();
         }
         Ok(())
+    }
+
+    /// A file that was not written ahead needs space for every group. Looked for first: a failed
+    /// write could not be tried again.
+    fn check_growth(&self, current: &CurrentSegment, padded: u64) -> Result<(), Step> {
+        if current.segment.prewritten {
+            return Ok(());
+        }
+        match self.node.vfs.available_bytes(self.node.space.dir()) {
+            Ok(free) if free < padded + GROWTH_MARGIN_BYTES => {
+                self.node.health.set_disk_full(true);
+                self.node.work.wake();
+                Err(Step::IdleFor(SPACE_RETRY))
+            }
+            // Unknown free space is no reason to stop.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Makes a file that grows as it is written: at the first start, or when the pool ran dry.
