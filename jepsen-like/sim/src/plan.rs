@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// All faults of a run, in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NemesisPlan {
+    /// Nodes of the cluster.
+    pub nodes: u32,
+    /// Partitions of the topic that everybody uses.
+    pub partitions: u32,
     /// How long the faults last, ms.
     pub length_ms: u64,
     /// The faults.
@@ -163,8 +167,11 @@ impl Fault {
 const WARMUP_MS: u64 = 2_000;
 
 impl NemesisPlan {
-    /// The plan of a seed for a cluster of `nodes` and `clients`.
-    pub fn from_seed(rng: &Rng, length_ms: u64, nodes: u32, clients: u32) -> Self {
+    /// The plan of a seed.
+    pub fn from_seed(rng: &Rng, length_ms: u64, clients: u32) -> Self {
+        // Of five nodes three hold a partition, and all five vote on metadata.
+        let nodes = if rng.chance(0.2) { 5 } else { 3 };
+        let partitions = 1 + u32::try_from(rng.below(8)).unwrap_or(0);
         let dice = Dice {
             rng: rng.clone(),
             nodes,
@@ -188,6 +195,8 @@ impl NemesisPlan {
             at_ms += 50 + rng.below(2 * pause_ms);
         }
         Self {
+            nodes,
+            partitions,
             length_ms,
             faults,
             final_power_cut: rng.chance(0.5),
@@ -313,7 +322,7 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_plans_and_json_keeps_them() {
         for seed in 0..50 {
-            let plan = || NemesisPlan::from_seed(&Rng::from_seed(seed), 30_000, 3, 3);
+            let plan = || NemesisPlan::from_seed(&Rng::from_seed(seed), 30_000, 3);
             assert_eq!(plan(), plan());
             let json = serde_json::to_string(&plan()).expect("a plan is plain data");
             assert_eq!(
@@ -321,7 +330,9 @@ mod tests {
                 plan()
             );
             let cut_from_itself = |timed: &TimedFault| match timed.fault {
-                Fault::Cut { a, b } | Fault::CutOneWay { from: a, to: b } => a == b || b > 3,
+                Fault::Cut { a, b } | Fault::CutOneWay { from: a, to: b } => {
+                    a == b || b > plan().nodes
+                }
                 _ => false,
             };
             assert!(!plan().faults.iter().any(cut_from_itself));

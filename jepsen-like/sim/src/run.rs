@@ -12,7 +12,7 @@ use turmoil::{Builder, Sim};
 use crate::book::Book;
 use crate::cluster::{Seat, client_env, client_name, client_seeds};
 use crate::machine;
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Machines, Nemesis};
 use crate::net::Links;
 use crate::oracle::Oracle;
 use crate::plan::{Fault, NemesisPlan};
@@ -20,9 +20,9 @@ use crate::signals::{Phase, Signals};
 use crate::verdict::Verdict;
 use crate::workload::{TOPIC, Topic, Workload, churn, client_host, drain, make_topic};
 
-const NODES: u32 = 3;
 const CLIENTS: u32 = 3;
-const PARTITIONS: u32 = 4;
+/// Replicas of each partition.
+const REPLICATION: u32 = 3;
 
 /// Limits of virtual time; to miss one is a liveness failure.
 const SETUP_LIMIT: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ impl Run {
     pub fn from_seed(seed: u64, length: Duration) -> Self {
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let rng = Rng::from_seed(seed).fork();
-        let plan = NemesisPlan::from_seed(&rng, length_ms, NODES, CLIENTS);
+        let plan = NemesisPlan::from_seed(&rng, length_ms, CLIENTS);
         Self {
             seed,
             plan,
@@ -66,7 +66,7 @@ impl Run {
         let rng = Rng::from_seed(self.seed);
         let max_latency = Duration::from_millis(1 + rng.below(8));
         let mut sim = self.builder(max_latency).build();
-        let mut stage = Stage::set(&mut sim, &rng, max_latency, &book);
+        let mut stage = Stage::set(&mut sim, &rng, max_latency, &self.plan, &book);
         stage.play(&mut sim, self)?;
         Verdict::of(self.seed, &book, stage.nemesis.landed())
     }
@@ -115,11 +115,17 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(sim: &mut Sim<'_>, rng: &Rng, max_latency: Duration, book: &Book) -> Self {
+    fn set(
+        sim: &mut Sim<'_>,
+        rng: &Rng,
+        max_latency: Duration,
+        plan: &NemesisPlan,
+        book: &Book,
+    ) -> Self {
         let links = Links::default();
         let signals = Signals::new();
-        let seats: Vec<Seat> = (1..=NODES)
-            .map(|node| Seat::new(node, NODES, &rng.fork(), &links, book))
+        let seats: Vec<Seat> = (1..=plan.nodes)
+            .map(|node| Seat::new(node, plan.nodes, &rng.fork(), &links, book))
             .collect();
         for seat in &seats {
             let name = seat.name();
@@ -135,11 +141,11 @@ impl Stage {
         let workload = Workload {
             book: book.clone(),
             signals: signals.clone(),
-            seeds: client_seeds(NODES),
+            seeds: client_seeds(plan.nodes),
             topic: Topic {
                 name: TOPIC,
                 label: TOPIC.to_owned(),
-                partitions: PARTITIONS,
+                partitions: plan.partitions,
             },
         };
         for client in 1..=CLIENTS {
@@ -153,7 +159,7 @@ impl Stage {
         let (rng, director_links) = (rng.fork(), links.clone());
         sim.client("director", async move {
             let env: Env = client_env("director", &rng, &director_links);
-            make_topic(&workload, &env, NODES).await;
+            make_topic(&workload, &env, REPLICATION).await;
             churn(&workload, &env).await;
             workload.signals.until(Phase::Drain).await;
             if !drain(&workload, &env, DRAIN_LIMIT).await {
@@ -163,7 +169,13 @@ impl Stage {
             }
             Ok(())
         });
-        let nemesis = Nemesis::new(seats.clone(), CLIENTS, links, max_latency, book.clone());
+        let machines = Machines {
+            seats: seats.clone(),
+            clients: CLIENTS,
+            links,
+            max_latency,
+        };
+        let nemesis = Nemesis::new(machines, book.clone());
         Self {
             seats,
             signals,
@@ -190,7 +202,7 @@ impl Stage {
 
         self.nemesis.heal(sim);
         self.signals.enter(Phase::Converge);
-        let all = PARTITIONS as usize;
+        let all = plan.partitions as usize;
         if !self.until(sim, CONVERGE_LIMIT, |_, _| signals.converged() == all)? {
             self.book.trouble(format!(
                 "only {} of {all} partitions could be written {} s after all was healed",
