@@ -36,7 +36,10 @@ impl Broker {
     pub fn readiness(&self) -> Vec<NotReady> {
         let core = &self.core;
         let mut reasons = Vec::new();
-        if core.metadata.state().node(core.config.node_id).is_none() {
+        // This start of this disk: metadata that is read again may still name a former one.
+        let state = core.metadata.state();
+        let recorded = state.node(core.config.node_id);
+        if recorded.is_none_or(|node| node.registration != core.registration) {
             reasons.push(NotReady::NotJoined);
         } else if core.controller.leader().is_none() {
             reasons.push(NotReady::NoController);
