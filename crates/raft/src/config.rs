@@ -26,7 +26,7 @@ pub struct RaftConfig {
     pub idle_heartbeat: Duration,
     /// Bytes proposed and not yet answered in one group.
     pub group_proposal_bytes: usize,
-    /// The same over all groups of the node.
+    /// The same over all groups of records of the node.
     pub node_proposal_bytes: usize,
     /// Heartbeat of groups with timers (metadata).
     pub timer_heartbeat: Duration,
@@ -43,12 +43,12 @@ impl RaftConfig {
         Self {
             node_id,
             beat_interval: Duration::from_millis(100),
-            suspect_after: Duration::from_millis(400),
-            fence_after: Duration::from_millis(500),
+            suspect_after: Duration::from_millis(450),
+            fence_after: Duration::from_millis(450),
             claim_grace: Duration::from_millis(300),
             election_retry: Duration::from_millis(300),
             idle_heartbeat: Duration::from_secs(6 * 3600),
-            group_proposal_bytes: 32 << 20,
+            group_proposal_bytes: 8 << 20,
             node_proposal_bytes: 128 << 20,
             timer_heartbeat: Duration::from_millis(100),
             timer_election: Duration::from_millis(400),

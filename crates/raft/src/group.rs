@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::{AppendError, GroupLog, StoreStatus};
+use floe_journal::{AppendError, GroupKind, GroupLog, StoreStatus};
 use floe_model::{LeaderEpoch, LogId, NodeId, Offset, RaftGroupId, ReplicaId, limits};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -149,18 +149,18 @@ impl RaftGroup {
             return Err(ProposeError::TooLarge { size_bytes });
         }
         self.check_store(size_bytes)?;
-        let share = [
-            reserve(
-                &self.replica.budget,
-                size_bytes,
-                self.core.config.group_proposal_bytes,
-            )?,
-            reserve(
+        // Records must not keep the node's own groups from their few commands.
+        let node_share = match self.replica.spec.kind {
+            GroupKind::Data => Some(reserve(
                 &self.core.budget,
                 size_bytes,
                 self.core.config.node_proposal_bytes,
-            )?,
-        ];
+            )?),
+            GroupKind::State => None,
+        };
+        let group_budget = self.core.config.group_proposal_bytes;
+        let group_share = reserve(&self.replica.budget, size_bytes, group_budget)?;
+        let share = (group_share, node_share);
         self.core.note_waiting(&self.replica);
         let (answer, answered) = oneshot::channel();
         let responder = ProposalResponder::new(answer, share);

@@ -444,28 +444,42 @@ impl Liveness {
             .is_some_and(|view| view.unchecked.iter().all(|node| self.suspects(*node)))
     }
 
-    /// The log ends that `node` must check, at most `max`.
-    pub(crate) fn to_check(&self, node: NodeId, max: usize) -> Vec<LogEnd> {
-        let groups = self.unchecked.get(&node).into_iter().flatten().take(max);
-        groups
-            .filter_map(|&group| {
-                let GroupView {
-                    facts, opened_with, ..
-                } = self.groups.get(&group)?;
-                let there = facts.members.iter().find(|member| member.node_id == node)?;
-                let route = Route {
-                    group,
-                    from: facts.replica_id,
-                    to: there.replica_id,
-                    to_node_uuid: there.node_uuid,
-                };
-                Some(LogEnd {
-                    route,
-                    term: facts.epoch.term(),
-                    last_log_id: *opened_with,
-                })
-            })
-            .collect()
+    /// The log ends that `node` must check, at most `max`. A node with a new disk has nothing to
+    /// check: what it knew is gone.
+    pub(crate) fn to_check(&mut self, node: NodeId, max: usize) -> Vec<LogEnd> {
+        let groups: Vec<_> = self
+            .unchecked
+            .get(&node)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let disk = self.detector.disk(node);
+        let (mut ends, mut obsolete) = (Vec::new(), Vec::new());
+        for group in groups.into_iter().take(max) {
+            let Some(view) = self.groups.get(&group) else {
+                continue;
+            };
+            let mut there = view.facts.members.iter().filter(|member| {
+                member.node_id == node && disk.is_none_or(|disk| disk == member.node_uuid)
+            });
+            match there.next() {
+                Some(member) => ends.push(LogEnd {
+                    route: Route {
+                        group,
+                        from: view.facts.replica_id,
+                        to: member.replica_id,
+                        to_node_uuid: member.node_uuid,
+                    },
+                    term: view.facts.epoch.term(),
+                    last_log_id: view.opened_with,
+                }),
+                None if view.facts.members.is_empty() => {}
+                None => obsolete.push(group),
+            }
+        }
+        self.checked(node, obsolete.into_iter());
+        ends
     }
 
     /// Whether leaders on `node` have still to check the end of this replica's log: until then

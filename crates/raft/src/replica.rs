@@ -86,6 +86,17 @@ impl Replica {
         metrics.membership_config.clone()
     }
 
+    /// The members in the newest membership of the log. Waits for openraft's core to run: until
+    /// then its metrics, and so every reading of this replica, are empty.
+    pub(crate) async fn members_at_start(&self) -> Result<Vec<Voter>, Arc<str>> {
+        let effective = |state: &openraft::RaftState<Types>| {
+            let effective = state.membership_state.effective();
+            members(effective)
+        };
+        let read = self.raft.with_raft_state(effective).await;
+        read.map_err(|error| error.to_string().into())
+    }
+
     /// Marks it stopped: openraft's core is gone.
     pub(crate) fn mark_stopped(&self) {
         self.signals.stopped.store(true, Ordering::Release);
@@ -102,12 +113,14 @@ impl Replica {
         let stopped = self.is_stopped() || metrics.state == ServerState::Shutdown;
         // A term that no epoch can express must not lead; its followers will not see a claim.
         let leads = metrics.state == ServerState::Leader && epoch.is_some() && !stopped;
+        // Of the vote on disk, like the epoch beside it: openraft's own `current_leader` runs
+        // ahead of it while a vote is being written.
+        let voted_for = metrics.vote.leader_id.voted_for;
         let leader = if leads {
             Some(me)
         } else {
-            let leader = metrics
-                .current_leader
-                .filter(|id| *id != self.spec.replica_id.0);
+            let leader = metrics.vote.committed.then_some(voted_for);
+            let leader = leader.filter(|id| *id != self.spec.replica_id.0);
             leader
                 .and_then(|id| membership.get_node(&id))
                 .map(|home| home.node_id)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
 use floe_model::{NodeId, RaftGroupId};
-use floe_raft::{RaftConfig, RoleState};
+use floe_raft::{Proposal, RaftConfig, RoleState};
 use tokio::time::Instant;
 
 const GROUP: RaftGroupId = RaftGroupId(1000);
@@ -185,4 +185,50 @@ async fn leadership_moves_on_request_and_at_shutdown() {
     let gone = || cluster.serving(GROUP).filter(|(node, _)| *node != target);
     until("leadership to go elsewhere", gone).await;
     cluster.propose(GROUP, "after").await;
+}
+
+/// Openraft refuses writes while it transfers, for ever if the follower never answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_to_a_dead_follower_leaves_a_group_that_accepts_writes() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, _) = cluster.leader(GROUP).await;
+    let target = others(leader)[0];
+    cluster.cuts.cut_both(leader, target);
+    cluster.cuts.cut_both(target, others(leader)[1]);
+    let refused = cluster.group(leader, GROUP).transfer_to(target).await;
+    assert!(refused.is_err());
+    cluster.propose(GROUP, "after").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_moves_while_writes_go_on() {
+    let cluster = TestCluster::start(3).await;
+    let machines = cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    let group = cluster.group(leader, GROUP);
+    let writes = tokio::spawn(async move {
+        let mut acked = 0;
+        loop {
+            let command = Proposal::Control(bytes::Bytes::from_static(b"write"));
+            match group.propose(epoch, command).await {
+                Ok(_) => acked += 1,
+                Err(_) if group.role().epoch > epoch => return acked,
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    });
+    let target = others(leader)[0];
+    cluster
+        .group(leader, GROUP)
+        .transfer_to(target)
+        .await
+        .unwrap();
+    let acked = writes.await.unwrap();
+    cluster.propose(GROUP, "after").await;
+    let applied = machines[&target].applied();
+    let written = applied.iter().filter(|command| *command == "write").count();
+    assert!(written >= acked, "{written} of {acked}");
 }

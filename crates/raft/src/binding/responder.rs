@@ -28,15 +28,18 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+/// What a proposal holds of the budgets of its group and, for records, of the node.
+pub(crate) type Share = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 /// Answers one proposal.
 pub(crate) struct ProposalResponder<T> {
     answer: oneshot::Sender<Outcome>,
-    _share: [OwnedSemaphorePermit; 2],
+    _share: Share,
     _result: PhantomData<fn(T)>,
 }
 
 impl<T> ProposalResponder<T> {
-    pub(crate) fn new(answer: oneshot::Sender<Outcome>, share: [OwnedSemaphorePermit; 2]) -> Self {
+    pub(crate) fn new(answer: oneshot::Sender<Outcome>, share: Share) -> Self {
         Self {
             answer,
             _share: share,

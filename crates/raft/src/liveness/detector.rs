@@ -103,6 +103,11 @@ impl Detector {
             .and_then(|peer| peer.health.incarnation)
     }
 
+    /// The disk that `node` runs on, as far as a handshake showed.
+    pub(crate) fn disk(&self, node: NodeId) -> Option<NodeUuid> {
+        self.peers.get(&node).and_then(|peer| peer.disk)
+    }
+
     pub(crate) fn healths(&self) -> BTreeMap<NodeId, NodeHealth> {
         let peers = self.peers.iter();
         peers.map(|(&node, peer)| (node, peer.health)).collect()
@@ -220,7 +225,11 @@ mod tests {
     }
 
     fn detector() -> Detector {
-        let mut detector = Detector::new(&RaftConfig::new(NodeId(1)));
+        let mut detector = Detector::new(&RaftConfig {
+            suspect_after: ms(400),
+            fence_after: ms(500),
+            ..RaftConfig::new(NodeId(1))
+        });
         detector.add(PEER, ms(0));
         detector.heard(PEER, Incarnation(1), ms(0));
         detector

@@ -15,7 +15,11 @@ fn ms(millis: u64) -> Duration {
 
 /// A node with two live peers that it reaches.
 fn liveness() -> Liveness {
-    let config = RaftConfig::new(ME);
+    let config = RaftConfig {
+        suspect_after: ms(400),
+        fence_after: ms(500),
+        ..RaftConfig::new(ME)
+    };
     let mut liveness = Liveness::new(&config, Incarnation(1), Rng::from_seed(1));
     for node in [OTHER, THIRD] {
         liveness.add_peer(node, ms(0));

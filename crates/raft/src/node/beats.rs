@@ -125,6 +125,7 @@ async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
     for group in &reply.damaged {
         if let Some(replica) = core.replica(*group) {
             tracing::error!(%group, %node, "the log on this disk lost entries it had acknowledged");
+            replica.log.mark_damaged();
             replica.signals.mark_damaged();
         }
     }

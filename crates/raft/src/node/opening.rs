@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use floe_journal::{GroupLog, StoreError};
-use floe_model::{NodeId, RaftGroupId};
+use floe_model::RaftGroupId;
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use crate::binding::layout::{self, GroupMeta};
 use crate::binding::log_store::LogStore;
 use crate::binding::network::GroupNetwork;
 use crate::binding::types::invalid_data;
-use crate::replica::{Replica, Signals, members};
+use crate::replica::{Replica, Signals};
 use crate::{GroupSpec, OpenGroupError, Role, StateMachine};
 
 impl NodeCore {
@@ -48,8 +48,11 @@ impl NodeCore {
         let log = self.log_of(&spec).await?;
         let opened_with = log.last_log_id().or_else(|| log.log_start());
         let replica = Arc::new(self.start_raft(spec, log, machine).await?);
+        let members = replica.members_at_start().await;
+        let members = members.map_err(|reason| OpenGroupError::Raft { group, reason })?;
         let check_by = if existed && (opened_with.is_some() || replica.log.vote().is_some()) {
-            self.other_members(&replica)
+            let nodes = members.iter().map(|member| member.node_id);
+            nodes.filter(|node| *node != self.config.node_id).collect()
         } else {
             BTreeSet::new()
         };
@@ -136,12 +139,6 @@ impl NodeCore {
             inbox: Mutex::new(SnapshotInbox::default()),
             closed: self.stop.child_token(),
         })
-    }
-
-    fn other_members(&self, replica: &Replica) -> BTreeSet<NodeId> {
-        let members = members(&replica.membership());
-        let nodes = members.iter().map(|member| member.node_id);
-        nodes.filter(|node| *node != self.config.node_id).collect()
     }
 
     /// Stops a replica; its log stays.

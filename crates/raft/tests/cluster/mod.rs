@@ -12,6 +12,7 @@ mod journalled;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -228,6 +229,20 @@ impl TestCluster {
         node.runtime.take().unwrap().shutdown_background();
     }
 
+    /// The disk of a stopped node as it is now.
+    pub(crate) fn copy_disk(&self, id: NodeId) -> TempDir {
+        let copy = TempDir::new().unwrap();
+        copy_all(self.dirs[&id].path(), copy.path());
+        copy
+    }
+
+    /// Gives a stopped node an older disk.
+    pub(crate) fn put_disk(&mut self, id: NodeId, disk: &TempDir) {
+        let dir = TempDir::new().unwrap();
+        copy_all(disk.path(), dir.path());
+        self.dirs.insert(id, dir);
+    }
+
     pub(crate) fn group(&self, node: NodeId, group: RaftGroupId) -> RaftGroup {
         self.nodes[&node].raft.group(group).unwrap()
     }
@@ -281,6 +296,20 @@ impl Drop for TestCluster {
             if let Some(runtime) = node.runtime.take() {
                 runtime.shutdown_background();
             }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "copies real files")]
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
         }
     }
 }
