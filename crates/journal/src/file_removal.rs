@@ -10,6 +10,7 @@ use floe_model::{LogIndex, RaftGroupId};
 
 use crate::GroupKind;
 use crate::group_core::GroupCore;
+use crate::group_start::newest_state;
 use crate::log_position::next_index;
 use crate::node::Node;
 use crate::partition_segment::{FileKind, parse_name};
@@ -31,8 +32,7 @@ pub(crate) fn clean(node: &Node, group: &Arc<GroupCore>) -> io::Result<bool> {
         let covering = covering.filter(|segment| segment.end.next_index() > start);
         let first_kept = covering.map(|segment| segment.first.next_index()).min();
         let floor = state.applied_floor();
-        let states = state.segments.states.iter().rev();
-        let newest = states.copied().find(|position| position.id <= floor);
+        let newest = newest_state(&state);
         let first_state = match group.kind {
             GroupKind::Data => start,
             GroupKind::State => newest.map_or(start, |position| position.next_index()),

@@ -12,7 +12,7 @@ use crate::group_core::{GroupCore, check_open, refuse};
 use crate::io_failure::IoFailure;
 use crate::journal::on_durable;
 use crate::journal_queue::FrameBody;
-use crate::log_position::LogPosition;
+use crate::log_position::{LogPosition, next_index};
 use crate::log_state::LogState;
 use crate::node::{Node, groups_dir};
 use crate::node_meta::replace_file;
@@ -338,10 +338,12 @@ fn drop_all(state: &mut LogState, position: LogPosition) -> Dropped {
 }
 
 /// The newest state file that a restart could use.
-fn newest_state(state: &LogState) -> Option<LogPosition> {
-    let floor = state.applied_floor();
+pub(crate) fn newest_state(state: &LogState) -> Option<LogPosition> {
+    let floor = next_index(state.applied_floor());
     let mut states = state.segments.states.iter().rev();
-    states.find(|position| position.id <= floor).copied()
+    states
+        .find(|position| position.next_index() <= floor)
+        .copied()
 }
 
 /// Moves the log start to `position`, at or below the applied entry. Returns the bytes that

@@ -361,6 +361,9 @@ pub(crate) fn recover_group(
     }
     settle(&mut state, replay);
     let mends = mode != RecoveryMode::Look;
+    if mends && state.damage.is_none() {
+        forget_later_states(vfs, dir, &mut state).map_err(io)?;
+    }
     if mends && image.kind == GroupKind::State && !state.segments.states.is_empty() {
         // A saved state is relied on without another checkpoint.
         vfs.sync_dir(dir).map_err(io)?;
@@ -375,6 +378,26 @@ pub(crate) fn recover_group(
         state.rescued = true;
     }
     Ok(state)
+}
+
+/// State files beyond what is restored belong to a log that a crash took back. They would be
+/// mistaken for states of what is applied next.
+fn forget_later_states(vfs: &dyn Vfs, dir: &Path, state: &mut LogState) -> io::Result<()> {
+    let floor = state.applied.next_index();
+    let kept = state
+        .segments
+        .states
+        .partition_point(|at| at.next_index() <= floor);
+    let later = state.segments.states.split_off(kept);
+    for position in &later {
+        let name = file_name(position.next_index(), FileKind::State);
+        vfs.remove_file(&dir.join(name))?;
+    }
+    if later.is_empty() {
+        Ok(())
+    } else {
+        vfs.sync_dir(dir)
+    }
 }
 
 /// Copies what the journal has of a damaged group beside its segments, so that the journal can be
