@@ -446,7 +446,7 @@ impl Liveness {
 
     /// The log ends that `node` must check, at most `max`. A node with a new disk has nothing to
     /// check: what it knew is gone.
-    pub(crate) fn to_check(&mut self, node: NodeId, max: usize) -> Vec<LogEnd> {
+    pub(crate) fn logs_to_check(&mut self, node: NodeId, max: usize) -> Vec<LogEnd> {
         let groups: Vec<_> = self
             .unchecked
             .get(&node)

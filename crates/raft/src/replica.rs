@@ -111,11 +111,12 @@ impl Replica {
         let term = metrics.vote.leader_id.term;
         let epoch = LeaderEpoch::from_term(Term(term));
         let stopped = self.is_stopped() || metrics.state == ServerState::Shutdown;
-        // A term that no epoch can express must not lead; its followers will not see a claim.
-        let leads = metrics.state == ServerState::Leader && epoch.is_some() && !stopped;
-        // Of the vote on disk, like the epoch beside it: openraft's own `current_leader` runs
-        // ahead of it while a vote is being written.
+        // Of the vote on disk, like the epoch beside it: openraft's own `current_leader` and state
+        // run ahead of it while a vote is being written.
         let voted_for = metrics.vote.leader_id.voted_for;
+        let is_mine = metrics.vote.committed && voted_for == self.spec.replica_id.0;
+        // A term that no epoch can express must not lead; its followers will not see a claim.
+        let leads = metrics.state == ServerState::Leader && is_mine && epoch.is_some() && !stopped;
         let leader = if leads {
             Some(me)
         } else {

@@ -1,6 +1,6 @@
 //! Leaders that die, stop or are cut off, and what becomes of their groups.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod cluster;
 

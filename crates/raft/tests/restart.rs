@@ -1,6 +1,6 @@
 //! Nodes that come back on their old disks.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod cluster;
 

@@ -307,9 +307,9 @@ fn a_restarted_replica_votes_once_every_reachable_node_has_checked_its_log() {
     liveness.open(GROUP, None, BTreeSet::from([OTHER, THIRD]));
     liveness.update(GROUP, facts(None, 1), ms(0));
     assert!(!liveness.may_vote(GROUP));
-    assert_eq!(liveness.to_check(OTHER, 10).len(), 1);
+    assert_eq!(liveness.logs_to_check(OTHER, 10).len(), 1);
     liveness.checked(OTHER, [GROUP].into_iter());
-    assert!(liveness.to_check(OTHER, 10).is_empty());
+    assert!(liveness.logs_to_check(OTHER, 10).is_empty());
     assert!(!liveness.may_vote(GROUP));
     liveness.refused(THIRD, ms(10));
     assert!(liveness.may_vote(GROUP));

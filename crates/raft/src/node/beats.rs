@@ -112,7 +112,7 @@ async fn beat(core: &NodeCore, node: NodeId, link: &PeerLink, told: Told) -> Tol
 
 /// Lets the leaders on `node` check the ends of logs that existed before this start.
 async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
-    let open = core.liveness.lock().to_check(node, CHECK_MAX);
+    let open = core.liveness.lock().logs_to_check(node, CHECK_MAX);
     if open.is_empty() {
         return;
     }

@@ -300,7 +300,6 @@ impl Drop for TestCluster {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "copies real files")]
 fn copy_all(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
