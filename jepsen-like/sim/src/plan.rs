@@ -163,18 +163,18 @@ impl Fault {
     }
 }
 
+/// Of a seed's plan; a plan from a file may say otherwise.
+const NODES: u32 = 3;
+const PARTITIONS: u32 = 4;
 /// Before the first fault, so that something is there to be lost.
 const WARMUP_MS: u64 = 2_000;
 
 impl NemesisPlan {
     /// The plan of a seed.
     pub fn from_seed(rng: &Rng, length_ms: u64, clients: u32) -> Self {
-        // Of five nodes three hold a partition, and all five vote on metadata.
-        let nodes = if rng.chance(0.2) { 5 } else { 3 };
-        let partitions = 1 + u32::try_from(rng.below(8)).unwrap_or(0);
         let dice = Dice {
             rng: rng.clone(),
-            nodes,
+            nodes: NODES,
             clients,
         };
         // Some runs are calm and some are storms.
@@ -195,8 +195,8 @@ impl NemesisPlan {
             at_ms += 50 + rng.below(2 * pause_ms);
         }
         Self {
-            nodes,
-            partitions,
+            nodes: NODES,
+            partitions: PARTITIONS,
             length_ms,
             faults,
             final_power_cut: rng.chance(0.5),
