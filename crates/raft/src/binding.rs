@@ -10,7 +10,7 @@ pub(crate) mod log_store;
 pub(crate) mod network;
 pub(crate) mod responder;
 pub(crate) mod settings;
-pub(crate) mod types;
+pub(crate) mod type_config;
 
 #[cfg(test)]
 mod suite;

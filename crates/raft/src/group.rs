@@ -19,7 +19,9 @@ use openraft::errors::{ChangeMembershipError, ClientWriteError, LinearizableRead
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::binding::responder::{Outcome, ProposalResponder};
-use crate::binding::types::{Command, CommandBody, Home, RaftVote, Types, from_raft, to_raft};
+use crate::binding::type_config::{
+    Command, CommandBody, Home, RaftVote, Types, from_raft, to_raft,
+};
 use crate::node::core::NodeCore;
 use crate::replica::{Replica, members};
 use crate::{

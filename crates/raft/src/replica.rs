@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::binding::apply::{Applier, ApplyWatch};
-use crate::binding::types::{StoredMembership, Types};
+use crate::binding::type_config::{StoredMembership, Types};
 use crate::liveness::GroupFacts;
 use crate::node::snapshot_inbox::SnapshotInbox;
 use crate::{GroupSpec, Role, RoleState, Voter};

@@ -22,7 +22,7 @@ use openraft::{OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 
 use super::layout::{self, GroupState};
-use super::types::{
+use super::type_config::{
     LogEntry, RaftLogId, StoredMembership, Types, from_raft, invalid_data, to_raft,
 };
 use crate::{Applied, CorruptState, StateMachine};

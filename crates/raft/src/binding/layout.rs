@@ -18,7 +18,7 @@ use openraft::vote::RaftLeaderId as _;
 
 use crate::Voter;
 
-use super::types::{Home, RaftMembership, RaftVote, StoredMembership, from_raft, to_raft};
+use super::type_config::{Home, RaftMembership, RaftVote, StoredMembership, from_raft, to_raft};
 
 const VERSION: u8 = 1;
 

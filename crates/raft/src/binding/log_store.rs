@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::layout;
-use super::types::{LogEntry, RaftLogId, RaftVote, Types, from_raft, invalid_data, to_raft};
+use super::type_config::{LogEntry, RaftLogId, RaftVote, Types, from_raft, invalid_data, to_raft};
 
 use crate::LocallyDurable;
 

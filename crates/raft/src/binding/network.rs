@@ -30,7 +30,7 @@ use openraft::type_config::alias::SnapshotOf;
 use openraft::{OptionalSend, RPCTypes, RaftNetworkV2};
 
 use super::layout;
-use super::types::{Home, LogEntry, RaftLogId, RaftVote, Types, from_raft, to_raft};
+use super::type_config::{Home, LogEntry, RaftLogId, RaftVote, Types, from_raft, to_raft};
 use crate::links::Links;
 
 /// Appends of one group to one replica that may wait for their replies.

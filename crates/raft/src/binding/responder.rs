@@ -11,7 +11,7 @@ use openraft::raft::ClientWriteResult;
 use openraft::raft::responder::Responder;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::types::Types;
+use super::type_config::Types;
 use crate::Applied;
 
 /// Openraft's answer before it is put in our words.

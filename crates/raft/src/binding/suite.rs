@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::apply::{Applier, ApplyWatch};
 use super::layout::{self, GroupMeta, GroupState, encode_meta};
 use super::log_store::LogStore;
-use super::types::{LogEntry, RaftLogId, RaftVote, StoredMembership, Types, from_raft};
+use super::type_config::{LogEntry, RaftLogId, RaftVote, StoredMembership, Types, from_raft};
 use crate::{CorruptState, StateMachine};
 
 struct Ignored;

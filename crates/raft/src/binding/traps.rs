@@ -16,7 +16,7 @@ use openraft::storage::{RaftLogStorage as _, RaftStateMachine as _};
 use super::apply::{Applier, ApplyWatch};
 use super::layout::{GroupMeta, encode_meta};
 use super::log_store::LogStore;
-use super::types::{from_raft, to_raft};
+use super::type_config::{from_raft, to_raft};
 use crate::{CorruptState, StateMachine};
 
 const GROUP: RaftGroupId = RaftGroupId(1000);

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::core::NodeCore;
 use crate::Voter;
-use crate::binding::types::Home;
+use crate::binding::type_config::Home;
 use crate::liveness::Due;
 
 /// Groups worked on at once.

@@ -20,7 +20,7 @@ use crate::binding::apply::{Applier, RestoreError};
 use crate::binding::layout::{self, GroupMeta};
 use crate::binding::log_store::LogStore;
 use crate::binding::network::GroupNetwork;
-use crate::binding::types::invalid_data;
+use crate::binding::type_config::invalid_data;
 use crate::replica::{Replica, Signals};
 use crate::{GroupSpec, OpenGroupError, Role, StateMachine};
 
@@ -123,7 +123,7 @@ impl NodeCore {
         let raft = Raft::new(spec.replica_id.0, config, network, store, applier);
         // Everything that openraft spawns is spawned here and inherits the seed.
         #[cfg(sim)]
-        let raft = crate::binding::types::Runtime::scope(self.env.rng.next_u64(), raft);
+        let raft = crate::binding::type_config::Runtime::scope(self.env.rng.next_u64(), raft);
         let raft = raft.await;
         let raft = raft.map_err(|error| OpenGroupError::Raft {
             group,

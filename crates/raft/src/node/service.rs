@@ -26,7 +26,7 @@ use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use super::core::NodeCore;
 use super::snapshot_inbox::Piece;
 use crate::binding::layout::{self, LayoutError};
-use crate::binding::types::{LogEntry, Types, from_raft, to_raft};
+use crate::binding::type_config::{LogEntry, Types, from_raft, to_raft};
 use crate::replica::Replica;
 
 /// Time for one append to be durable, less than its caller waits.
