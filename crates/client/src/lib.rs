@@ -62,3 +62,8 @@ pub use floe_rpc::{
     GroupMember, GroupPhase, NodeInfo, NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey,
     TopicInfo,
 };
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
