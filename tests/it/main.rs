@@ -4,6 +4,14 @@
 //! `scripts/cluster`, as a user would; they share no code with the broker.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::print_stderr,
+    reason = "a failed test shows what its nodes logged"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of real processes live outside the seams"
+)]
 
 mod arrows;
 mod bad_start;

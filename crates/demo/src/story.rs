@@ -65,7 +65,7 @@ pub async fn run(
         .partitions(PARTITIONS)
         .send()
         .await?;
-    let mut story = Story::begin(env, nodes, client, options, stop.clone());
+    let mut story = Story::begin(env, nodes, client, options, &stop);
     let outcome = story.play(options, &stop, show).await;
     let judged = match outcome {
         Ok(()) => story.finish(options).await,
@@ -113,7 +113,7 @@ impl Story {
         nodes: Nodes,
         client: Client,
         options: &DemoOptions,
-        stop: CancellationToken,
+        stop: &CancellationToken,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let target = watch::Sender::new(None);

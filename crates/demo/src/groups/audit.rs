@@ -35,14 +35,6 @@ impl Audit {
         true
     }
 
-    /// Whether a position arrived.
-    #[must_use]
-    pub(crate) fn has(&self, courier: u32, seq: u64) -> bool {
-        self.couriers
-            .get(courier as usize)
-            .is_some_and(|arrivals| arrivals.has(seq))
-    }
-
     /// All arrivals, repeated ones included.
     #[must_use]
     pub(crate) fn received(&self) -> u64 {
@@ -89,11 +81,6 @@ impl Arrivals {
         self.seen[word] |= bit;
         first
     }
-
-    fn has(&self, seq: u64) -> bool {
-        let (word, bit) = place(seq);
-        self.seen.get(word).is_some_and(|bits| bits & bit != 0)
-    }
 }
 
 fn place(seq: u64) -> (usize, u64) {
@@ -122,6 +109,5 @@ mod tests {
         );
         assert_eq!(got.missing_of(&sent), 195);
         assert_eq!(sent.missing_of(&got), 0);
-        assert!(got.has(3, 70) && !got.has(3, 69) && !got.has(9, 0));
     }
 }
