@@ -20,6 +20,8 @@ use crate::core::{Core, METADATA_TIMEOUT};
 const CONCURRENT: usize = 32;
 /// Between two looks while something is to be done.
 const PROGRESS: Duration = Duration::from_millis(100);
+/// A step that takes longer is begun again.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries that a learner may lack when it becomes a voter.
 const CAUGHT_UP_ENTRIES: u64 = 100;
 
@@ -31,8 +33,15 @@ pub(crate) async fn run(core: Arc<Core>) {
         let state = metadata.seen();
         led.mark_unchanged();
         let open: Vec<RaftGroupId> = unequal(&core, &state);
+        let (core_now, state_now) = (&core, &state);
         let done = stream::iter(open)
-            .map(|group| step(&core, &state, group))
+            .map(|group| async move {
+                let step = step(core_now, state_now, group);
+                // One that hangs must not hold up the others.
+                tokio::time::timeout(STEP_TIMEOUT, step)
+                    .await
+                    .unwrap_or(false)
+            })
             .buffer_unordered(CONCURRENT)
             // All of them, also behind one that is not done.
             .fold(true, async |all, done| all && done)
@@ -151,7 +160,9 @@ async fn step(core: &Core, state: &State, group: RaftGroupId) -> bool {
     match change(&raft, &wanted).await {
         Ok(true) => report(core, &raft, epoch).await,
         Ok(false) => false,
-        Err(ChangeError::NotLeader { .. } | ChangeError::ShuttingDown) => true,
+        Err(ChangeError::ShuttingDown) => true,
+        // Refused while leadership is in doubt; no role change need follow when it is not lost.
+        Err(ChangeError::NotLeader { .. }) => raft.role().serving_epoch() != Some(epoch),
         Err(error) => {
             tracing::info!(%group, %error, "membership not changed yet");
             false

@@ -88,7 +88,14 @@ impl Cluster {
     pub(crate) async fn ready(&self) {
         for node in self.nodes.values() {
             let broker = node.broker();
-            eventually("ready", || async { broker.readiness().is_empty() }).await;
+            let ready = async {
+                while !broker.readiness().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            if tokio::time::timeout(PATIENCE, ready).await.is_err() {
+                panic!("not ready within {PATIENCE:?}: {:?}", broker.readiness());
+            }
         }
     }
 
