@@ -157,6 +157,7 @@ async fn step(core: &Core, state: &State, group: RaftGroupId) -> bool {
         return true;
     };
     let wanted = Wanted::of(state, set);
+    tracing::debug!(%group, %epoch, "membership is to change");
     match change(&raft, &wanted).await {
         Ok(true) => report(core, &raft, epoch).await,
         Ok(false) => false,
@@ -193,6 +194,7 @@ async fn change(raft: &RaftGroup, wanted: &Wanted) -> Result<bool, ChangeError> 
             voters.contains(id) || member.is_some_and(|one| is_caught_up(one, end))
         };
         if !wanted.voters.iter().all(ready) {
+            tracing::debug!(group = %raft.id(), ?members, %end, "a learner is not caught up yet");
             return Ok(false);
         }
         raft.change_membership(wanted.voters.clone()).await?;

@@ -10,6 +10,7 @@ use floe_client::{ErrorKind, Start};
 use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
 use crate::connection::{Connection, topic_name};
 use crate::failure::CommandError;
+use crate::nearest::nearest;
 use crate::output::Stdout;
 
 pub(crate) use row::{PartitionRow, TopicRow};
@@ -262,10 +263,22 @@ async fn delete(args: DeleteArgs) -> Result<(), CommandError> {
     out.flush()
 }
 
+fn unknown_setting(key: &str) -> CommandError {
+    let keys = floe_metadata::SETTINGS.iter().map(|setting| setting.key);
+    let error = CommandError::usage(format!("unknown topic setting '{key}'"));
+    match nearest(key, keys) {
+        Some(meant) => error.at(format!("did you mean '{meant}'?")),
+        None => error,
+    }
+}
+
 /// Splits `KEY=VALUE`.
 fn pairs(texts: &[String]) -> Result<Vec<(String, String)>, CommandError> {
     let split = |text: &String| match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some((key, value)) if floe_metadata::setting(key).is_some() => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        Some((key, _)) if !key.is_empty() => Err(unknown_setting(key)),
         _ => Err(CommandError::usage(format!("'{text}' is not KEY=VALUE"))),
     };
     texts.iter().map(split).collect()

@@ -186,12 +186,17 @@ impl Liveness {
         due
     }
 
-    /// The first founder initialises; the next one only when those before it are dead.
+    /// The first founder initialises; the next one only when those before it are dead: not heard,
+    /// or on a node that came back with another disk.
     fn first_founder(&self, view: &GroupView) -> bool {
         let before = view.facts.founders.iter();
         before
             .take_while(|founder| founder.replica_id != view.facts.replica_id)
-            .all(|founder| self.suspects(founder.node_id))
+            .all(|founder| {
+                let disk = self.detector.disk(founder.node_id);
+                let is_wiped = disk.is_some_and(|disk| disk != founder.node_uuid);
+                self.suspects(founder.node_id) || is_wiped
+            })
     }
 
     /// A candidate learned that another voter's log is longer: that one stands first.
