@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
+use floe_broker::{Broker, Node, NodeConfig, Seed, StartError, start_node};
 use floe_env::Env;
 use floe_model::{
     Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, Sequence, TopicName,
@@ -58,7 +58,17 @@ impl Cluster {
 
     pub(crate) async fn start_node(&mut self, id: NodeId) {
         let config = self.config(id);
-        let node = start_node(config, Env::real().unwrap()).await.unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let node = loop {
+            match start_node(config.clone(), Env::real().unwrap()).await {
+                Ok(node) => break node,
+                // A connection of another test may have the port of a stopped node for a moment.
+                Err(StartError::Listen { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
         self.nodes.insert(id, node);
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use floe_model::{NodeUuid, ReplicaId};
-use floe_rpc::Claim;
+use floe_rpc::{Claim, PeerIdentity};
 
 const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
@@ -299,6 +299,36 @@ fn only_the_first_live_founder_initialises() {
     liveness.refused(OTHER, ms(150));
     let due = liveness.due(ms(1000), 10);
     assert_eq!(due, [Due::Found(GROUP, founding(ME).founders)]);
+}
+
+#[test]
+fn the_next_founder_initialises_when_the_first_came_back_with_another_disk() {
+    let founding = GroupFacts {
+        replica_id: voter(ME).replica_id,
+        members: Vec::new(),
+        configs: Vec::new(),
+        founders: [OTHER, ME, THIRD].map(voter).to_vec(),
+        ..facts(None, 0)
+    };
+    let mut liveness = liveness();
+    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.update(GROUP, founding.clone(), ms(0));
+    let identity = |disk: u8| PeerIdentity {
+        cluster_id: None,
+        cluster_name: String::new(),
+        node_id: OTHER,
+        node_uuid: NodeUuid([disk; 16]),
+        incarnation: Incarnation(2),
+    };
+    drop(liveness.met(&identity(OTHER.0 as u8), ms(50)));
+    assert_eq!(
+        liveness.due(ms(300), 10),
+        [],
+        "the first founder lives on its disk"
+    );
+    drop(liveness.met(&identity(99), ms(350)));
+    let due = liveness.due(ms(1500), 10);
+    assert_eq!(due, [Due::Found(GROUP, founding.founders)]);
 }
 
 #[test]
