@@ -112,6 +112,16 @@ impl RaftLogStorage<Types> for SuiteStore {
             machine: Bytes::from_static(&[0; 8]),
         });
         if self.log.log_id_at(id.index) == Some(id) {
+            // A log is purged only behind a state of durable entries; the suite does not wait.
+            let (synced, until_synced) = tokio::sync::oneshot::channel();
+            let done = Box::new(move |result| drop(synced.send(result)));
+            self.log
+                .append(Vec::new(), done)
+                .map_err(io::Error::other)?;
+            until_synced
+                .await
+                .map_err(io::Error::other)?
+                .map_err(io::Error::other)?;
             // A state can only be of entries that were applied.
             for index in std::mem::replace(&mut self.applied, id.index.0 + 1)..=id.index.0 {
                 let id = self.log.log_id_at(LogIndex(index)).unwrap();
