@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
 use floe_model::{NodeId, Offset, RaftGroupId};
-use floe_raft::{Proposal, RaftConfig, RoleState};
+use floe_raft::{Proposal, RaftConfig};
 use floe_record::{BatchBuilder, Compression, Record, StampedBatch};
 use tokio::time::Instant;
 
@@ -189,35 +189,4 @@ async fn a_follower_that_restarts_under_writes_is_not_taken_for_damaged() {
         let caught_up = || (group.log().high_watermark() >= end).then_some(());
         until("the restarted follower to catch up", caught_up).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_went_back_in_time_is_found_damaged_and_counts_no_more() {
-    let mut cluster = TestCluster::start(3).await;
-    cluster.open(GROUP, GroupKind::Data).await;
-    cluster.propose(GROUP, "before").await;
-    let (leader, _) = cluster.leader(GROUP).await;
-    let follower = (1..=3).map(NodeId).find(|node| *node != leader).unwrap();
-    cluster.stop(follower).await;
-    let old = cluster.copy_disk(follower);
-    cluster.start_node(follower).await;
-    cluster.connect();
-    let machine = cluster.open_on(follower, GROUP, GroupKind::Data).await;
-    for n in 0..10 {
-        cluster.propose(GROUP, &format!("c{n}")).await;
-    }
-    until("the follower to have it all", || {
-        machine.has("c9").then_some(())
-    })
-    .await;
-    cluster.stop(follower).await;
-    cluster.put_disk(follower, &old);
-    cluster.start_node(follower).await;
-    cluster.connect();
-    cluster.open_on(follower, GROUP, GroupKind::Data).await;
-    let group = cluster.group(follower, GROUP);
-    let stopped = || (group.role().state == RoleState::Stopped).then_some(());
-    until("the damage to be found", stopped).await;
-    assert!(group.log().is_damaged().is_some());
-    cluster.propose(GROUP, "with the two others").await;
 }
