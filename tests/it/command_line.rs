@@ -121,7 +121,11 @@ fn failures_have_their_exit_codes_and_say_what_to_type() {
             2,
             "retention.ms",
         ),
-        (&["topic", "create", "t", "--replication", "3"], 2, "replication"),
+        (
+            &["topic", "create", "t", "--replication", "3"],
+            2,
+            "replication",
+        ),
         (&["group", "describe", "nobody"], 3, "nobody"),
         (&["--no-such-flag"], 2, "no-such-flag"),
         (
