@@ -55,7 +55,7 @@ fn apply_formed(state: &mut State, command: Command) -> Change {
     match command {
         Command::Form { .. } => Err(Refusal::AlreadyFormed),
         Command::RegisterNode { node, at_ms } => nodes::register(state, node, at_ms),
-        Command::CreateTopic(topic) => topics::create(state, topic),
+        Command::CreateTopic(topic) => topics::create(state, topic, None),
         Command::DeleteTopic { topic_id, at_ms } => topics::delete(state, topic_id, at_ms),
         Command::AlterTopic {
             topic_id,
@@ -88,5 +88,31 @@ fn apply_formed(state: &mut State, command: Command) -> Change {
             group,
             coordinator_epoch,
         } => groups::delete(state, group, coordinator_epoch),
+        Command::EditTopicConfig {
+            topic_id,
+            replace,
+            edits,
+        } => topics::edit_config(state, topic_id, replace, edits),
+        Command::CreateTopicAt { topic, nodes } => topics::create(state, topic, Some(&nodes)),
+        Command::AddPartitionsAt {
+            topic_id,
+            partitions,
+            nodes,
+        } => topics::add_partitions_at(state, topic_id, partitions, &nodes),
+        Command::ReplaceMember {
+            group,
+            generation,
+            coordinator_epoch,
+            former,
+            heir,
+            record,
+        } => {
+            let replacement = groups::Replacement {
+                former,
+                heir,
+                record,
+            };
+            groups::replace_member(state, group, generation, coordinator_epoch, replacement)
+        }
     }
 }

@@ -14,7 +14,7 @@ use floe_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::versioned::{self, DecodeError};
-use crate::{LeaderReport, MembershipReport, NodeRegistration};
+use crate::{ConfigEdit, LeaderReport, MembershipReport, NodeRegistration};
 
 /// One entry of the metadata group's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,47 @@ pub enum Command {
         group: GroupName,
         /// Of the proposing coordinator.
         coordinator_epoch: LeaderEpoch,
+    },
+    /// A static member of a classic group came back under another id: it takes over its place
+    /// and its assignment within the same generation.
+    ReplaceMember {
+        /// The group.
+        group: GroupName,
+        /// The generation it happens in.
+        generation: Generation,
+        /// Of the proposing coordinator.
+        coordinator_epoch: LeaderEpoch,
+        /// The id that is out.
+        former: MemberId,
+        /// The id that takes its place.
+        heir: MemberId,
+        /// What the next coordinator is to find of it.
+        record: MemberRecord,
+    },
+    /// Edits the settings of a topic; all or nothing.
+    EditTopicConfig {
+        /// The topic.
+        topic_id: TopicId,
+        /// Whether every setting that is not named goes back to its default.
+        replace: bool,
+        /// The edits by key.
+        edits: BTreeMap<String, ConfigEdit>,
+    },
+    /// Makes a topic whose replicas go where the caller says.
+    CreateTopicAt {
+        /// The topic. How many partitions and replicas it has, `nodes` says.
+        topic: NewTopic,
+        /// The nodes of each partition, preferred leader first.
+        nodes: Vec<Vec<NodeId>>,
+    },
+    /// Adds partitions whose replicas go where the caller says.
+    AddPartitionsAt {
+        /// The topic.
+        topic_id: TopicId,
+        /// The new number of partitions, larger than now.
+        partitions: u32,
+        /// The nodes of each new partition, preferred leader first.
+        nodes: Vec<Vec<NodeId>>,
     },
 }
 

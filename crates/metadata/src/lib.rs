@@ -23,11 +23,12 @@ pub use cluster::{DeadReplica, Formation, NodeRecord, NodeRegistration};
 pub use command::{Command, MemberRecord, NewTopic, Rebalance, decode, encode};
 pub use group_record::{GroupRecord, Ownership};
 pub use outcome::{Applied, Outcome, decode_outcome, encode_outcome};
-pub use refusal::Refusal;
+pub use refusal::{AssignmentFault, Refusal};
 pub use replica_set::{LeaderReport, MembershipReport, Replica, ReplicaSet};
 pub use state::{RaftGroupOwner, State, offsets_partition_of};
 pub use topic::{OffsetsPartition, Partition, Tombstone, Topic};
 pub use topic_config::{
-    ConfigError, SETTINGS, Setting, SettingKind, TopicConfig, setting, settings_table,
+    ConfigEdit, ConfigError, Effect, SETTINGS, Setting, SettingKind, StoredCompression,
+    TopicConfig, setting, settings_table,
 };
 pub use versioned::DecodeError;

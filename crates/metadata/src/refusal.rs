@@ -173,6 +173,50 @@ pub enum Refusal {
         /// Most.
         max: u32,
     },
+    /// Replicas cannot go where the caller says.
+    #[error("replicas of partition {partition}: {fault}")]
+    InvalidAssignment {
+        /// Index of the partition.
+        partition: u32,
+        /// What is wrong.
+        fault: AssignmentFault,
+    },
+}
+
+/// Why replicas cannot go where somebody wants them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AssignmentFault {
+    /// The partition is not named, or without a node.
+    #[error("no node is named")]
+    NoNode,
+    /// Two on one node.
+    #[error("node {node_id} is named twice")]
+    NodeTwice {
+        /// The node.
+        node_id: NodeId,
+    },
+    /// No such node.
+    #[error("node {node_id} is unknown")]
+    UnknownNode {
+        /// The node.
+        node_id: NodeId,
+    },
+    /// Another number than the other partitions have.
+    #[error("{given} nodes are named, the topic has {replication} replicas")]
+    Uneven {
+        /// Nodes named.
+        given: u32,
+        /// Replicas of the topic.
+        replication: u32,
+    },
+    /// More partitions are named than there will be.
+    #[error("{given} new partitions are named instead of {wanted}")]
+    Count {
+        /// Partitions named.
+        given: u32,
+        /// Partitions to be made.
+        wanted: u32,
+    },
 }
 
 impl Refusal {
@@ -186,7 +230,9 @@ impl Refusal {
                 ErrorCode::UnknownTopicOrPartition
             }
             Self::InvalidPartitions { .. } => ErrorCode::InvalidPartitions,
-            Self::InvalidReplication { .. } => ErrorCode::InvalidReplication,
+            Self::InvalidReplication { .. } | Self::InvalidAssignment { .. } => {
+                ErrorCode::InvalidReplication
+            }
             Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
             Self::CoordinatorFenced { .. } => ErrorCode::NotCoordinator,
             Self::GenerationMismatch { .. } => ErrorCode::IllegalGeneration,

@@ -4,8 +4,9 @@
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Longest consumer group name, bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 249;
-/// Default and largest `max.message.bytes`: one record batch as stored.
-pub const BATCH_BYTES_DEFAULT: usize = 1 << 20;
+/// Default `max.message.bytes`, one record batch as stored: Kafka's, 1 MiB and the 12 bytes in
+/// front of a batch's length.
+pub const BATCH_BYTES_DEFAULT: usize = (1 << 20) + 12;
 /// Largest record batch that any setting can allow, bytes.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Largest Raft entry, bytes: several batches share one, one batch always fits.

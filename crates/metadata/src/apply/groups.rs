@@ -14,7 +14,7 @@ use floe_model::{
 
 use super::{Change, Reach};
 use crate::group_record::RetiredGroup;
-use crate::{Applied, GroupRecord, Ownership, Rebalance, Refusal, State};
+use crate::{Applied, GroupRecord, MemberRecord, Ownership, Rebalance, Refusal, State};
 
 /// Most producer ids in one block.
 const PRODUCER_IDS_MAX: u32 = 1_000_000;
@@ -181,6 +181,52 @@ pub(super) fn store_assignment(
         return Ok((Applied::Done, Reach::Nothing));
     }
     Arc::make_mut(record).assignments = assignments;
+    Ok((Applied::Done, Reach::Facts))
+}
+
+/// Who takes whose place.
+pub(super) struct Replacement {
+    pub(super) former: MemberId,
+    pub(super) heir: MemberId,
+    pub(super) record: MemberRecord,
+}
+
+pub(super) fn replace_member(
+    state: &mut State,
+    group: GroupName,
+    given: Generation,
+    coordinator_epoch: LeaderEpoch,
+    replacement: Replacement,
+) -> Change {
+    check_coordinator(state, &group, coordinator_epoch)?;
+    let Some(known) = state.groups.get_mut(&group) else {
+        return Err(Refusal::UnknownGroup { group });
+    };
+    let current = known.generation;
+    if current != given {
+        return Err(Refusal::GenerationMismatch {
+            group,
+            current,
+            given,
+        });
+    }
+    if known.kind != GroupKind::Classic {
+        return Err(Refusal::WrongKind);
+    }
+    let Replacement {
+        former,
+        heir,
+        record,
+    } = replacement;
+    if !known.members.contains_key(&former) {
+        return Err(Refusal::UnknownMember { member_id: former });
+    }
+    let known = Arc::make_mut(known);
+    known.members.remove(&former);
+    known.members.insert(heir.clone(), record);
+    if let Some(assignment) = known.assignments.remove(&former) {
+        known.assignments.insert(heir, assignment);
+    }
     Ok((Applied::Done, Reach::Facts))
 }
 

@@ -1,6 +1,7 @@
 //! The rules of each command, one by one, and invariants over random histories.
 #![allow(clippy::unwrap_used)]
 
+mod assignment;
 mod golden;
 mod histories;
 
@@ -702,6 +703,50 @@ fn classic_assignments_belong_to_one_generation() {
     apply(&mut state, Command::CompleteRebalance(classic(1))).unwrap();
     assert!(state.group(&group()).unwrap().assignments.is_empty());
     assert!(apply(&mut state, store(1, "a")).is_err());
+}
+
+#[test]
+fn a_static_member_takes_its_place_over_within_the_generation() {
+    let mut state = formed(1);
+    coordinate(&mut state, 1).unwrap();
+    let classic = Rebalance {
+        kind: GroupKind::Classic,
+        members: BTreeMap::from([(member("a"), record()), (member("b"), record())]),
+        ..rebalance(0, 1, &[])
+    };
+    apply(&mut state, Command::CompleteRebalance(classic)).unwrap();
+    let store = Command::StoreAssignment {
+        group: group(),
+        generation: Generation(1),
+        coordinator_epoch: LeaderEpoch(1),
+        assignments: BTreeMap::from([(member("a"), vec![7]), (member("b"), vec![8])]),
+    };
+    apply(&mut state, store).unwrap();
+    let replace = |generation, epoch, former: &str| Command::ReplaceMember {
+        group: group(),
+        generation: Generation(generation),
+        coordinator_epoch: LeaderEpoch(epoch),
+        former: member(former),
+        heir: member("c"),
+        record: record(),
+    };
+    assert!(matches!(
+        apply(&mut state, replace(1, 0, "a")),
+        Err(Refusal::CoordinatorFenced { .. })
+    ));
+    assert!(matches!(
+        apply(&mut state, replace(2, 1, "a")),
+        Err(Refusal::GenerationMismatch { .. })
+    ));
+    apply(&mut state, replace(1, 1, "a")).unwrap();
+    let known = state.group(&group()).unwrap();
+    assert_eq!(known.generation, Generation(1));
+    assert!(known.members.keys().eq(known.assignments.keys()));
+    assert_eq!(known.assignments[&member("c")], [7]);
+    let unknown = Err(Refusal::UnknownMember {
+        member_id: member("a"),
+    });
+    assert_eq!(apply(&mut state, replace(1, 1, "a")), unknown);
 }
 
 #[test]

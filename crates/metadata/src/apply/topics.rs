@@ -10,14 +10,19 @@ use super::nodes::reserve_replicas;
 use super::{Change, Reach};
 use crate::placement::{self, Candidate};
 use crate::{
-    Applied, NewTopic, NodeRegistration, Partition, Refusal, Replica, ReplicaSet, State, Tombstone,
-    Topic, TopicConfig,
+    Applied, AssignmentFault, ConfigEdit, NewTopic, NodeRegistration, Partition, Refusal, Replica,
+    ReplicaSet, State, Tombstone, Topic, TopicConfig,
 };
 
 /// Replicas of a topic that does not say.
 const REPLICATION_DEFAULT: u32 = 3;
 
-pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
+/// Makes a topic, with its replicas on `nodes` if they are named.
+pub(super) fn create(
+    state: &mut State,
+    mut new: NewTopic,
+    nodes: Option<&[Vec<NodeId>]>,
+) -> Change {
     if let Some(existing) = state.topic_named(&new.name) {
         if new.if_not_exists {
             let topic_id = existing.topic_id;
@@ -34,6 +39,10 @@ pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
     let topic_id = new.topic_id;
     if state.topics.contains_key(&topic_id) || state.tombstones.contains_key(&topic_id) {
         return Err(Refusal::TopicIdUsed { topic_id });
+    }
+    if let Some(nodes) = nodes {
+        new.partitions = nodes.len() as u32;
+        new.replication = Some(nodes.first().map_or(0, Vec::len) as u32);
     }
     if !(1..=TOPIC_PARTITIONS_MAX).contains(&new.partitions) {
         let (given, max) = (new.partitions, TOPIC_PARTITIONS_MAX);
@@ -58,7 +67,10 @@ pub(super) fn create(state: &mut State, new: NewTopic) -> Change {
         partitions: Vec::new(),
         created_at_ms: new.at_ms,
     };
-    grow(state, &mut topic, new.partitions)?;
+    match nodes {
+        Some(nodes) => grow_at(state, &mut topic, nodes)?,
+        None => grow(state, &mut topic, new.partitions)?,
+    }
     state.index(&topic);
     state.topics.insert(topic_id, Arc::new(topic));
     Ok((
@@ -97,6 +109,65 @@ pub(super) fn alter(
     };
     state.topics.insert(topic_id, Arc::new(topic));
     Ok((Applied::Done, reach))
+}
+
+/// Edits settings; with `replace`, those not named return to their defaults.
+pub(super) fn edit_config(
+    state: &mut State,
+    topic_id: TopicId,
+    replace: bool,
+    edits: BTreeMap<String, ConfigEdit>,
+) -> Change {
+    let known = state
+        .topics
+        .get(&topic_id)
+        .ok_or(Refusal::UnknownTopic { topic_id })?;
+    let former = if replace {
+        &TopicConfig::default()
+    } else {
+        &known.config
+    };
+    let config = former.edited(edits, known.replication)?;
+    if config == known.config {
+        return Ok((Applied::Done, Reach::Nothing));
+    }
+    let mut topic = Topic::clone(known);
+    topic.config = config;
+    state.topics.insert(topic_id, Arc::new(topic));
+    Ok((Applied::Done, Reach::Facts))
+}
+
+/// Adds partitions on the nodes named, until there are `count`.
+pub(super) fn add_partitions_at(
+    state: &mut State,
+    topic_id: TopicId,
+    count: u32,
+    nodes: &[Vec<NodeId>],
+) -> Change {
+    let known = state
+        .topics
+        .get(&topic_id)
+        .ok_or(Refusal::UnknownTopic { topic_id })?;
+    let mut topic = Topic::clone(known);
+    let (first, max) = (topic.partitions.len() as u32, TOPIC_PARTITIONS_MAX);
+    if !(first + 1..=max).contains(&count) {
+        return Err(Refusal::InvalidPartitions {
+            given: count,
+            min: first + 1,
+            max,
+        });
+    }
+    let (given, wanted) = (nodes.len() as u32, count - first);
+    if given != wanted {
+        return Err(Refusal::InvalidAssignment {
+            partition: first,
+            fault: AssignmentFault::Count { given, wanted },
+        });
+    }
+    grow_at(state, &mut topic, nodes)?;
+    state.index(&topic);
+    state.topics.insert(topic_id, Arc::new(topic));
+    Ok((Applied::Done, Reach::Layout))
 }
 
 pub(super) fn delete(state: &mut State, topic_id: TopicId, at_ms: i64) -> Change {
@@ -147,19 +218,67 @@ fn holders(state: &State, set: &ReplicaSet) -> BTreeSet<NodeId> {
 /// Adds partitions to a topic until it has `count`.
 fn grow(state: &mut State, topic: &mut Topic, count: u32) -> Result<(), Refusal> {
     let first = topic.partitions.len() as u32;
+    let raft_groups = next_raft_groups(state, count - first)?;
+    let sets = place(state, topic.replication as usize, &raft_groups)?;
+    add(state, topic, sets);
+    Ok(())
+}
+
+/// Adds one partition to a topic per list of nodes.
+fn grow_at(state: &mut State, topic: &mut Topic, nodes: &[Vec<NodeId>]) -> Result<(), Refusal> {
+    let first = topic.partitions.len() as u32;
+    for (partition, nodes) in (first..).zip(nodes) {
+        check_assignment(state, topic.replication, nodes)
+            .map_err(|fault| Refusal::InvalidAssignment { partition, fault })?;
+    }
+    let raft_groups = next_raft_groups(state, nodes.len() as u32)?;
+    let sets = seat(state, nodes.to_vec(), &raft_groups)?;
+    add(state, topic, sets);
+    Ok(())
+}
+
+fn check_assignment(
+    state: &State,
+    replication: u32,
+    nodes: &[NodeId],
+) -> Result<(), AssignmentFault> {
+    if nodes.is_empty() {
+        return Err(AssignmentFault::NoNode);
+    }
+    for (place, &node_id) in nodes.iter().enumerate() {
+        if state.node(node_id).is_none() {
+            return Err(AssignmentFault::UnknownNode { node_id });
+        }
+        if nodes[..place].contains(&node_id) {
+            return Err(AssignmentFault::NodeTwice { node_id });
+        }
+    }
+    let given = nodes.len() as u32;
+    if given == replication {
+        Ok(())
+    } else {
+        Err(AssignmentFault::Uneven { given, replication })
+    }
+}
+
+/// The ids that the next `count` Raft groups get; they are taken by [`add`].
+fn next_raft_groups(state: &State, count: u32) -> Result<Vec<RaftGroupId>, Refusal> {
     let next = state.next_raft_group.0;
     let end = next
-        .checked_add(u64::from(count - first))
+        .checked_add(u64::from(count))
         .ok_or(Refusal::Exhausted)?;
-    let raft_groups: Vec<_> = (next..end).map(RaftGroupId).collect();
-    let sets = place(state, topic.replication as usize, &raft_groups)?;
-    state.next_raft_group = RaftGroupId(end);
+    Ok((next..end).map(RaftGroupId).collect())
+}
+
+/// Adds partitions with these replicas.
+fn add(state: &mut State, topic: &mut Topic, sets: Vec<ReplicaSet>) {
+    let first = topic.partitions.len() as u32;
+    state.next_raft_group.0 += sets.len() as u64;
     for (index, replica_set) in (first..).map(PartitionIndex).zip(sets) {
         topic
             .partitions
             .push(Arc::new(Partition { index, replica_set }));
     }
-    Ok(())
 }
 
 /// Replica sets for new Raft groups, over all nodes and by their present load.
@@ -169,6 +288,15 @@ pub(super) fn place(
     raft_groups: &[RaftGroupId],
 ) -> Result<Vec<ReplicaSet>, Refusal> {
     let placed = placement::place(&candidates(state), replication, raft_groups);
+    seat(state, placed, raft_groups)
+}
+
+/// Replica sets for new Raft groups on these nodes.
+fn seat(
+    state: &mut State,
+    placed: Vec<Vec<NodeId>>,
+    raft_groups: &[RaftGroupId],
+) -> Result<Vec<ReplicaSet>, Refusal> {
     let count = placed.iter().map(|nodes| nodes.len() as u64).sum();
     let mut replica_ids = (reserve_replicas(state, count)?.0..).map(ReplicaId);
     let mut sets = Vec::with_capacity(placed.len());

@@ -2,7 +2,7 @@
 //! change here breaks every existing cluster.
 
 use super::*;
-use crate::{decode, decode_outcome, encode, encode_outcome};
+use crate::{ConfigEdit, decode, decode_outcome, encode, encode_outcome};
 
 fn every_command() -> Vec<Command> {
     let membership = MembershipReport {
@@ -67,10 +67,40 @@ fn every_command() -> Vec<Command> {
             group: group(),
             coordinator_epoch: LeaderEpoch(2),
         },
+        Command::ReplaceMember {
+            group: group(),
+            generation: Generation(2),
+            coordinator_epoch: LeaderEpoch(2),
+            former: member("m"),
+            heir: member("n"),
+            record: MemberRecord {
+                instance_id: Some(text("i")),
+                ..record()
+            },
+        },
+        Command::EditTopicConfig {
+            topic_id: topic_id(1),
+            replace: true,
+            edits: BTreeMap::from([
+                (text("a"), ConfigEdit::Set(text("1"))),
+                (text("b"), ConfigEdit::Reset),
+                (text("c"), ConfigEdit::Append(text("2"))),
+                (text("d"), ConfigEdit::Subtract(text("3"))),
+            ]),
+        },
+        Command::CreateTopicAt {
+            topic: new_topic(1, 1),
+            nodes: vec![vec![NodeId(2), NodeId(1)]],
+        },
+        Command::AddPartitionsAt {
+            topic_id: topic_id(1),
+            partitions: 2,
+            nodes: vec![vec![NodeId(1)]],
+        },
     ]
 }
 
-const GOLDEN: [&str; 13] = [
+const GOLDEN: [&str; 17] = [
     "01000909090909090909090909090909090904666c6f65010101010101010101010101010101010101010a686f7374313a393139320a686f7374313a3932393200000002",
     "01010101010101010101010101010101010101010a686f7374313a393139320a686f7374313a3932393201036b3a310103683a3101017206",
     "01020101010101010101010101010101010107746f7069632d310c0103010c726574656e74696f6e2e6d7301310401",
@@ -84,6 +114,10 @@ const GOLDEN: [&str; 13] = [
     "010a07726561646572730204020572616e676501016d00fb1027fb60ea02010200010101010101010101010101010101010105016d",
     "010b0772656164657273040401016d020102",
     "010c077265616465727304",
+    "010d07726561646572730404016d016e010169fb1027fb60ea02010200",
+    "010e010101010101010101010101010101010104016100013101620101630201320164030133",
+    "010f0101010101010101010101010101010107746f7069632d31010000040001020201",
+    "01100101010101010101010101010101010102010101",
 ];
 
 #[test]
