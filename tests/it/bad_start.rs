@@ -33,7 +33,7 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
 fn config(data: &Path, client: &str) -> String {
     format!(
         "[storage]\ndata_dir = {data:?}\n[listeners]\nclient = \"{client}\"\n\
-         peer = \"127.0.0.1:0\"\nhttp = \"\"\n"
+         peer = \"127.0.0.1:0\"\nkafka = \"\"\nhttp = \"\"\n"
     )
 }
 

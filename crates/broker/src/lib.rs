@@ -6,6 +6,7 @@
 //! caller asked for less, what the caller asked for). Several nodes run in one process.
 
 mod admission;
+pub mod api;
 mod bootstrap;
 mod broker;
 mod client_listener;
@@ -21,6 +22,7 @@ mod formation;
 mod groups;
 mod layout;
 mod leadership;
+mod lookup;
 mod membership;
 mod metadata;
 mod metrics;

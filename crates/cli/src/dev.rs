@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use floe_env::Env;
 
-use crate::config::{SettingArgs, Settings, keys, load, node::node_config};
+use crate::config::{SettingArgs, Settings, load, node::node_config};
 use crate::failure::CommandError;
 use crate::logging;
 use crate::output::Stdout;
-use crate::serve::{Serving, Signals, real_env};
+use crate::serve::{Edges, Serving, Signals, real_env};
 
 const NODES: u16 = 3;
 /// Ports of node I are those of node 1 plus I-1 times this.
@@ -24,8 +24,8 @@ pub(crate) struct DevArgs {
     /// Keep the data here [default: a temporary directory, removed at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Node I takes P+10*(I-1) for clients, and the third and second port after it for peers and
-    /// HTTP [default: 9192, 9292 and 9392 plus 10*(I-1)]
+    /// Node I takes P+10*(I-1) for native clients, and the three ports after it for Kafka clients,
+    /// HTTP and peers [default: 9192, 9092, 9392 and 9292 plus 10*(I-1)]
     #[arg(long, value_name = "P")]
     base_port: Option<u16>,
     /// What is logged: error, warn, info, debug, trace or directives
@@ -37,6 +37,7 @@ pub(crate) struct DevArgs {
 #[derive(Clone, Copy, Debug)]
 struct Ports {
     client: u16,
+    kafka: u16,
     http: u16,
     peer: u16,
 }
@@ -50,11 +51,13 @@ fn ports(args: &DevArgs, index: u16) -> Result<Ports, CommandError> {
     match args.base_port {
         None => Ok(Ports {
             client: at(9192)?,
+            kafka: at(9092)?,
             http: at(9392)?,
             peer: at(9292)?,
         }),
         Some(base) => Ok(Ports {
             client: at(base)?,
+            kafka: at(base.saturating_add(1))?,
             http: at(base.saturating_add(2))?,
             peer: at(base.saturating_add(3))?,
         }),
@@ -78,6 +81,7 @@ fn settings(args: &DevArgs, dir: &Path, index: u16) -> Result<Settings, CommandE
         format!("cluster.seeds={}", seeds.join(",")),
         format!("listeners.client=127.0.0.1:{}", own.client),
         format!("listeners.peer=127.0.0.1:{}", own.peer),
+        format!("listeners.kafka=127.0.0.1:{}", own.kafka),
         format!("listeners.http=127.0.0.1:{}", own.http),
         format!(
             "storage.data_dir={}",
@@ -130,9 +134,7 @@ async fn run_nodes(
     for index in 0..NODES {
         let settings = settings(args, dir, index)?;
         let config = node_config(&settings)?;
-        starting.push(async move {
-            Serving::start(config, settings.optional(&keys::HTTP).as_deref(), env).await
-        });
+        starting.push(async move { Serving::start(config, Edges::of(&settings), env).await });
     }
     for started in futures::future::join_all(starting).await {
         nodes.push(started?);
@@ -164,10 +166,12 @@ fn welcome(args: &DevArgs, nodes: &[Serving]) -> Result<(), CommandError> {
     let mut out = Stdout::new();
     out.line("three nodes are running; ctrl-c stops them")?;
     for (place, serving) in nodes.iter().enumerate() {
+        let kafka = serving.kafka_addr();
         out.line(&format!(
-            "  node {}  {}",
+            "  node {}  {}  Kafka clients: {}",
             place + 1,
-            serving.node.client_addr()
+            serving.node.client_addr(),
+            kafka.map_or("off".to_owned(), |addr| addr.to_string())
         ))?;
     }
     let server = match args.base_port {

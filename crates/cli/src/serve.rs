@@ -2,15 +2,17 @@
 
 mod refusal;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 use floe_broker::{Node, NodeConfig, start_node};
 use floe_console::Console;
 use floe_env::{Env, Listener};
+use floe_kafka::{Gateway, GatewayLimits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{SettingArgs, keys, load, node::node_config};
+use crate::config::{SettingArgs, Settings, keys, load, node::node_config};
 use crate::failure::CommandError;
 use crate::{logging, version};
 
@@ -38,10 +40,10 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     logging::start(settings.text(&keys::LOG_LEVEL));
     let env = real_env()?;
     let mut signals = Signals::install()?;
-    let http_addr = settings.optional(&keys::HTTP);
+    let edges = Edges::of(&settings);
     let data_dir = config.data_dir.clone();
     let serving = tokio::select! {
-        started = Serving::start(config, http_addr.as_deref(), &env) => started?,
+        started = Serving::start(config, edges, &env) => started?,
         () = signals.next() => return Ok(()),
     };
     let outcome = tokio::select! {
@@ -60,46 +62,81 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     }
 }
 
-/// A node and its console.
+/// Where a node serves others than native clients and nodes.
+pub(crate) struct Edges {
+    kafka: Option<String>,
+    http: Option<String>,
+}
+
+impl Edges {
+    /// Those that are configured.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            kafka: settings.optional(&keys::KAFKA),
+            http: settings.optional(&keys::HTTP),
+        }
+    }
+}
+
+/// A node, its Kafka gateway and its console.
 pub(crate) struct Serving {
     /// The node.
     pub(crate) node: Node,
+    gateway: Option<Gateway>,
     console: Option<Console>,
 }
 
 impl Serving {
-    /// Binds the console first: a port that is taken is found before any data is touched.
+    /// Binds the edges first: a port that is taken is found before any data is touched.
     pub(crate) async fn start(
-        config: NodeConfig,
-        http_addr: Option<&str>,
+        mut config: NodeConfig,
+        edges: Edges,
         env: &Env,
     ) -> Result<Self, CommandError> {
-        let http = match http_addr {
-            Some(addr) => Some(listen(addr, env).await?),
-            None => None,
-        };
+        let http = listen(edges.http.as_deref(), env).await?;
+        let kafka = listen(edges.kafka.as_deref(), env).await?;
+        tell_chosen_port(&mut config.kafka_advertised, kafka.as_deref());
+        tell_chosen_port(&mut config.http_advertised, http.as_deref());
         let node_id = config.node_id;
         let data_dir = config.data_dir.clone();
         let node = start_node(config, env.clone())
             .await
             .map_err(|error| refusal::explain(&error, &data_dir))?;
+        let limits = GatewayLimits::default();
+        let gateway = kafka.map(|listener| Gateway::start(listener, node.broker(), env, limits));
         let console = http.map(|listener| Console::start(listener, node.broker(), env));
+        let addr = |addr: Option<SocketAddr>| addr.map_or("off".to_owned(), |a| a.to_string());
         tracing::info!(
             node = node_id.0,
             version = version::VERSION,
             commit = version::COMMIT,
             client = %node.client_addr(),
             peer = %node.peer_addr(),
-            http = %console.as_ref().map_or_else(|| "off".to_owned(), |c| c.local_addr().to_string()),
+            kafka = %addr(gateway.as_ref().map(Gateway::local_addr)),
+            http = %addr(console.as_ref().map(Console::local_addr)),
             data_dir = %data_dir.display(),
             "node started"
         );
-        Ok(Self { node, console })
+        Ok(Self {
+            node,
+            gateway,
+            console,
+        })
     }
 
-    /// Hands leaders over, flushes and closes.
+    /// Where Kafka clients connect, if they can.
+    pub(crate) fn kafka_addr(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref().map(Gateway::local_addr)
+    }
+
+    /// Hands leaders over, answers what is in progress, flushes and closes.
     pub(crate) async fn stop(self) -> Result<(), CommandError> {
+        // Kafka clients stay connected while the node hands its leaders over: they are told where
+        // to go on, request by request. When the node is done nothing is left to wait for.
         let stopped = self.node.shutdown(DRAIN_LIMIT).await;
+        if let Some(gateway) = self.gateway {
+            gateway.shutdown().await;
+        }
         if let Some(console) = self.console {
             console.shutdown().await;
         }
@@ -110,9 +147,23 @@ impl Serving {
     }
 }
 
-async fn listen(addr: &str, env: &Env) -> Result<Box<dyn Listener>, CommandError> {
+async fn listen(addr: Option<&str>, env: &Env) -> Result<Option<Box<dyn Listener>>, CommandError> {
+    let Some(addr) = addr else {
+        return Ok(None);
+    };
     let bound = env.net.listen(addr).await;
-    bound.map_err(|error| refusal::cannot_listen(addr, &error))
+    bound
+        .map(Some)
+        .map_err(|error| refusal::cannot_listen(addr, &error))
+}
+
+/// Port 0 lets the system choose: others must be told what it chose.
+fn tell_chosen_port(advertised: &mut Option<String>, listener: Option<&dyn Listener>) {
+    if let (Some(told), Some(listener)) = (advertised, listener)
+        && told.ends_with(":0")
+    {
+        *told = listener.local_addr().to_string();
+    }
 }
 
 /// The machine.

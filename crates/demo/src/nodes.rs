@@ -51,6 +51,7 @@ struct Node {
     client_addr: String,
     peer_addr: String,
     http_addr: String,
+    kafka_addr: String,
     process: Option<Child>,
 }
 
@@ -65,12 +66,13 @@ impl Nodes {
                 what: "a data directory",
                 source,
             })?;
-        let ports = free_addresses(env, NODES * 3).await?;
-        let nodes = ports.chunks_exact(3).zip(1..).map(|(addresses, id)| Node {
+        let ports = free_addresses(env, NODES * 4).await?;
+        let nodes = ports.chunks_exact(4).zip(1..).map(|(addresses, id)| Node {
             id,
             client_addr: addresses[0].clone(),
             peer_addr: addresses[1].clone(),
             http_addr: addresses[2].clone(),
+            kafka_addr: addresses[3].clone(),
             process: None,
         });
         let nodes: Vec<Node> = nodes.collect();
@@ -158,6 +160,7 @@ impl Nodes {
             .env("FLOE_LISTENERS__CLIENT", &node.client_addr)
             .env("FLOE_LISTENERS__PEER", &node.peer_addr)
             .env("FLOE_LISTENERS__HTTP", &node.http_addr)
+            .env("FLOE_LISTENERS__KAFKA", &node.kafka_addr)
             .env("FLOE_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

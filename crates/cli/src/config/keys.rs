@@ -80,6 +80,11 @@ keys! {
         "Where other nodes connect.";
     PEER_ADVERTISED = "listeners.peer_advertised", Kind::OptionalAddress, "",
         "What other nodes are told to connect to. Empty: the listen address.";
+    KAFKA = "listeners.kafka", Kind::OptionalAddress, "127.0.0.1:9092",
+        "Where Kafka clients connect. Empty: nowhere.";
+    KAFKA_ADVERTISED = "listeners.kafka_advertised", Kind::OptionalAddress, "",
+        "What Kafka clients are told to connect to. Empty: the listen address. Needed when that is \
+         a wildcard such as 0.0.0.0.";
     HTTP = "listeners.http", Kind::OptionalAddress, "127.0.0.1:9392",
         "Where /livez, /readyz and /metrics are served. Empty: nowhere.";
     HTTP_ADVERTISED = "listeners.http_advertised", Kind::OptionalAddress, "",

@@ -17,6 +17,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
     for (listen, advertised) in [
         (&keys::CLIENT, &keys::CLIENT_ADVERTISED),
         (&keys::PEER, &keys::PEER_ADVERTISED),
+        (&keys::KAFKA, &keys::KAFKA_ADVERTISED),
         (&keys::HTTP, &keys::HTTP_ADVERTISED),
     ] {
         refuse_wildcard(settings, listen, advertised)?;
@@ -31,6 +32,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         })
         .collect();
     let http = settings.optional(&keys::HTTP_ADVERTISED);
+    let kafka = settings.optional(&keys::KAFKA_ADVERTISED);
     Ok(NodeConfig {
         node_id,
         cluster_name: settings.text(&keys::CLUSTER_NAME).to_owned(),
@@ -39,7 +41,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         client_advertised: settings.optional(&keys::CLIENT_ADVERTISED),
         peer_listen: settings.text(&keys::PEER).to_owned(),
         peer_advertised: settings.optional(&keys::PEER_ADVERTISED),
-        kafka_advertised: None,
+        kafka_advertised: kafka.or_else(|| settings.optional(&keys::KAFKA)),
         http_advertised: http.or_else(|| settings.optional(&keys::HTTP)),
         seeds,
         rack: settings.optional(&keys::NODE_RACK),
@@ -132,6 +134,7 @@ mod tests {
         assert_eq!(ours.default_partitions, theirs.default_partitions);
         assert_eq!(ours.cluster_name, theirs.cluster_name);
         assert_eq!(ours.http_advertised.as_deref(), Some("127.0.0.1:9392"));
+        assert_eq!(ours.kafka_advertised.as_deref(), Some("127.0.0.1:9092"));
     }
 
     #[test]

@@ -15,7 +15,6 @@ is a cluster of one node in `./floe-data`.
 - `floe config show` prints every value and where it is from; `floe serve --check` checks and exits.
 - Any key can be set with `--set section.key=value` or with its environment variable,
   `FLOE_SECTION__KEY`; `log.level` also with `FLOE_LOG`. A list is separated by commas there.
-- Port 9092 on loopback is kept free for Kafka clients.
 
 ";
 
@@ -35,6 +34,8 @@ client = \"0.0.0.0:9192\"
 client_advertised = \"db1:9192\"
 peer = \"0.0.0.0:9292\"
 peer_advertised = \"db1:9292\"
+kafka = \"0.0.0.0:9092\"
+kafka_advertised = \"db1:9092\"
 
 [storage]
 data_dir = \"/var/lib/floe\"

@@ -1,0 +1,11 @@
+//! The messages of a [`Broker`](crate::Broker)'s methods, for callers in this process that have
+//! nothing to do with the native protocol.
+
+pub use floe_rpc::{
+    AlterTopic, AssignedPartition, Assignor, ClusterInfo, CommitOffsets, CommittedOffset,
+    CreateTopic, ElectLeaders, Failure, Fetch, FetchOffsets, FetchPart, FetchPartReply,
+    GroupDescription, GroupListing, GroupMember, GroupPhase, LeaderHint, ListOffsets,
+    ListOffsetsPart, ListedOffset, NodeInfo, OffsetAt, OffsetToCommit, PartitionInfo, PartitionKey,
+    Payload, Produce, ProducePart, ProducePartReply, Produced, ProducerIdentity, TopicInfo, Topics,
+    TopicsRequest, Trim, WireBatch,
+};
