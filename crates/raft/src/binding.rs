@@ -4,6 +4,7 @@
 //! that a replica promises (votes, log, applied state) goes through the journal here, and never
 //! says more than what is durable.
 
+pub(crate) mod acknowledged;
 pub(crate) mod apply;
 pub(crate) mod layout;
 pub(crate) mod log_store;

@@ -13,12 +13,13 @@ mod group_view;
 mod log_checks;
 mod queue;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use floe_env::Rng;
-use floe_model::{Incarnation, LeaderEpoch, LogId, NodeId, RaftGroupId};
-use floe_rpc::{Beat, BeatReply, PeerIdentity};
+use floe_model::{Incarnation, LeaderEpoch, NodeId, RaftGroupId};
+use floe_rpc::{Beat, BeatReply, LogEnd, PeerIdentity};
 
 pub(crate) use claims::Told;
 use claims::{OwnClaims, PeerClaims};
@@ -49,7 +50,7 @@ pub(crate) struct Liveness {
     by_leader: BTreeMap<NodeId, BTreeSet<RaftGroupId>>,
     queue: BTreeSet<(Duration, RaftGroupId)>,
     pokes: BTreeSet<(Duration, RaftGroupId)>,
-    /// Groups whose log the leaders on that node have still to check.
+    /// Groups whose log that peer has still to check.
     unchecked: BTreeMap<NodeId, BTreeSet<RaftGroupId>>,
 }
 
@@ -97,12 +98,16 @@ impl Liveness {
 
     pub(crate) fn add_peer(&mut self, node: NodeId, now: Duration) {
         self.detector.add(node, now);
-        self.peer_claims.entry(node).or_default();
+        if let Entry::Vacant(claims) = self.peer_claims.entry(node) {
+            claims.insert(PeerClaims::default());
+            self.check_all_by(node);
+        }
     }
 
     pub(crate) fn remove_peer(&mut self, node: NodeId, now: Duration) -> Effects {
         self.detector.remove(node);
         self.peer_claims.remove(&node);
+        self.unchecked.remove(&node);
         self.doubt_groups_of(node, now);
         self.after(vec![HealthChange::Reach], now)
     }
@@ -126,12 +131,14 @@ impl Liveness {
 
     /// A handshake with `node` showed which disk and incarnation of it lives.
     pub(crate) fn met(&mut self, peer: &PeerIdentity, now: Duration) -> Effects {
-        let changes = self.detector.runs_on(peer.node_id, peer.node_uuid);
-        let mut effects = self.after(changes, now);
-        let heard = self.heard(peer.node_id, peer.incarnation, now);
-        effects.health |= heard.health;
-        effects.fences.extend(heard.fences);
-        effects
+        let (node, incarnation) = (peer.node_id, peer.incarnation);
+        let mut changes = self.detector.runs_on(node, peer.node_uuid);
+        if self.detector.incarnation(node) > Some(incarnation) {
+            tracing::error!(%node, "its disk was put back to an older state");
+            changes.extend(self.detector.went_back(node, incarnation));
+        }
+        changes.extend(self.detector.heard(node, incarnation, now));
+        self.after(changes, now)
     }
 
     /// A message of `node` proved that this incarnation of it lives.
@@ -250,16 +257,11 @@ impl Liveness {
 
     // -- groups
 
-    /// Starts to watch a group. `check_by` are the nodes whose leaders must look at the end of
-    /// its log before it may vote: all other members' when the log existed before this start.
-    pub(crate) fn open(
-        &mut self,
-        group: RaftGroupId,
-        opened_with: Option<LogId>,
-        check_by: BTreeSet<NodeId>,
-    ) {
-        for node in &check_by {
-            self.unchecked.entry(*node).or_default().insert(group);
+    /// Starts to watch a group. When its log existed before this start, the peers must look at
+    /// the end of it before it may vote.
+    pub(crate) fn open(&mut self, group: RaftGroupId, restarted_with: Option<LogEnd>) {
+        if restarted_with.is_some() {
+            self.check_by_all(group);
         }
         self.groups.insert(
             group,
@@ -272,8 +274,7 @@ impl Liveness {
                 fenced: false,
                 stuck: false,
                 fresh: true,
-                unchecked: check_by,
-                opened_with,
+                restarted_with,
             },
         );
     }
@@ -287,7 +288,7 @@ impl Liveness {
         if let Some(leader) = view.facts.leader {
             self.unindex(leader, group);
         }
-        for node in view.unchecked {
+        for node in self.peer_claims.keys().copied().collect::<Vec<_>>() {
             self.remove_unchecked(node, group);
         }
         self.own.set(group, None);
@@ -343,7 +344,6 @@ impl Liveness {
                 self.by_leader.entry(leader).or_default().insert(group);
             }
         }
-        self.forget_checks_by_strangers(group);
         let fenced = self.update_fence(group, now);
         if !leads {
             self.doubt(group, now);

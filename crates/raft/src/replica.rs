@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::binding::acknowledged::Acknowledged;
 use crate::binding::apply::{Applier, ApplyWatch};
 use crate::binding::type_config::{StoredMembership, Types};
 use crate::liveness::GroupFacts;
@@ -65,6 +66,7 @@ pub(crate) struct Replica {
     pub(crate) log: GroupLog,
     pub(crate) raft: Raft<Types, Applier>,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
     pub(crate) role: watch::Sender<Role>,
     /// Bytes of proposals that may wait for an answer.
     pub(crate) budget: Arc<Semaphore>,
@@ -84,17 +86,6 @@ impl Replica {
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         metrics.membership_config.clone()
-    }
-
-    /// The members in the newest membership of the log. Waits for openraft's core to run: until
-    /// then its metrics, and so every reading of this replica, are empty.
-    pub(crate) async fn members_at_start(&self) -> Result<Vec<Voter>, Arc<str>> {
-        let effective = |state: &openraft::RaftState<Types>| {
-            let effective = state.membership_state.effective();
-            members(effective)
-        };
-        let read = self.raft.with_raft_state(effective).await;
-        read.map_err(|error| error.to_string().into())
     }
 
     /// Marks it stopped: openraft's core is gone.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
 use floe_model::{NodeId, Offset, RaftGroupId};
-use floe_raft::{Proposal, RaftConfig};
+use floe_raft::{Proposal, RaftConfig, RoleState};
 use floe_record::{BatchBuilder, Compression, Record, StampedBatch};
+use tempfile::TempDir;
 use tokio::time::Instant;
 
 const GROUP: RaftGroupId = RaftGroupId(1000);
@@ -189,4 +190,66 @@ async fn a_follower_that_restarts_under_writes_is_not_taken_for_damaged() {
         let caught_up = || (group.log().high_watermark() >= end).then_some(());
         until("the restarted follower to catch up", caught_up).await;
     }
+}
+
+/// A follower's disk is copied after one life and put back `lives` lives later, in which the
+/// follower acknowledged more.
+async fn put_a_disk_back(cluster: &mut TestCluster, follower: NodeId, lives: u32, old: &TempDir) {
+    for life in 0..lives {
+        cluster.start_node(follower).await;
+        cluster.connect();
+        cluster.open_on(follower, GROUP, GroupKind::Data).await;
+        cluster.propose(GROUP, &format!("in life {life}")).await;
+        let acknowledged = || {
+            let (leader, _) = cluster.serving(GROUP)?;
+            let members = cluster.group(leader, GROUP).members();
+            let of = |node| members.iter().find(|member| member.replica.node_id == node);
+            (of(follower)?.matching == of(leader)?.matching).then_some(())
+        };
+        until("the follower to acknowledge it", acknowledged).await;
+        cluster.stop(follower).await;
+    }
+    cluster.put_disk(follower, old);
+    cluster.start_node(follower).await;
+    cluster.connect();
+    cluster.open_on(follower, GROUP, GroupKind::Data).await;
+}
+
+async fn is_found_damaged(cluster: &TestCluster, follower: NodeId) {
+    let group = cluster.group(follower, GROUP);
+    let stopped = || (group.role().state == RoleState::Stopped).then_some(());
+    until("the damage to be found", stopped).await;
+    assert!(group.log().is_damaged().is_some());
+    cluster.propose(GROUP, "with the two others").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_went_back_in_time_is_found_damaged_and_counts_no_more() {
+    // After two lives the disk knows itself as an earlier incarnation than its peers do.
+    for lives in [1, 2] {
+        let mut cluster = TestCluster::start(3).await;
+        cluster.open(GROUP, GroupKind::Data).await;
+        cluster.propose(GROUP, "before").await;
+        let (leader, _) = cluster.leader(GROUP).await;
+        let follower = (1..=3).map(NodeId).find(|node| *node != leader).unwrap();
+        cluster.stop(follower).await;
+        let old = cluster.copy_disk(follower);
+        put_a_disk_back(&mut cluster, follower, lives, &old).await;
+        is_found_damaged(&cluster, follower).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_from_before_its_replica_had_any_entry_is_found_damaged() {
+    let mut cluster = TestCluster::start(3).await;
+    let follower = NodeId(3);
+    // Alone it founds nothing: its log stays empty.
+    cluster.open_on(follower, GROUP, GroupKind::Data).await;
+    cluster.stop(follower).await;
+    let old = cluster.copy_disk(follower);
+    for node in [NodeId(1), NodeId(2)] {
+        cluster.open_on(node, GROUP, GroupKind::Data).await;
+    }
+    put_a_disk_back(&mut cluster, follower, 1, &old).await;
+    is_found_damaged(&cluster, follower).await;
 }

@@ -27,7 +27,7 @@ pub trait PeerApi {
     async fn beat(beat: Beat) -> BeatReply;
     /// Whether the receiver, too, holds these groups to be leaderless.
     async fn agree_leaderless(request: AgreeLeaderless) -> AgreeLeaderlessReply;
-    /// What a restarted replica's log ends with, for the leaders of its groups to check.
+    /// What a restarted replica's log ends with, for those to check that it acknowledged to.
     async fn last_log_ids(request: LastLogIds) -> LastLogIdsReply;
     /// Cluster matters: formation, registration, metadata.
     async fn cluster(request: ClusterRequest) -> Result<ClusterReply, Failure>;
@@ -264,9 +264,11 @@ pub struct LastLogIds {
 /// Where the log of a restarted replica ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEnd {
-    /// From the replica to the one that may lead.
-    pub route: Route,
-    /// The newest term it has seen: leaders of older ones cannot judge.
+    /// The group.
+    pub group: RaftGroupId,
+    /// The restarted replica.
+    pub replica: ReplicaId,
+    /// Its term when it was started: nothing acknowledged in an earlier one can be judged.
     pub term: Term,
     /// Its last entry when it was started.
     pub last_log_id: Option<LogId>,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_model::{RaftGroupId, ReplicaId};
+use floe_model::{RaftGroupId, ReplicaId, Term};
 use floe_rpc::{
     AppendEntries, AppendOutcome, AppendReply, LinkError, PeerLink, Route, SnapshotChunk,
     SnapshotReply, TransferLeader, TransferReply, VoteReply, WireEntry,
@@ -29,6 +29,7 @@ use openraft::raft::{
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{OptionalSend, RPCTypes, RaftNetworkV2};
 
+use super::acknowledged::Acknowledged;
 use super::layout;
 use super::type_config::{Home, LogEntry, RaftLogId, RaftVote, Types, from_raft, to_raft};
 use crate::links::Links;
@@ -42,6 +43,9 @@ const CHUNK_BYTES: usize = 512 << 10;
 /// Time for one piece of a snapshot to be taken; the last one includes its installation.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Whether the replica may ask for votes.
+pub(crate) type MayAsk = Arc<dyn Fn() -> bool + Send + Sync>;
+
 type RpcResult<T> = Result<T, RPCError<Types>>;
 
 /// Makes the clients of one replica.
@@ -50,6 +54,8 @@ pub(crate) struct GroupNetwork {
     pub(crate) replica_id: ReplicaId,
     pub(crate) links: Arc<Links>,
     pub(crate) transfers: Arc<AtomicU64>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
+    pub(crate) may_ask: MayAsk,
 }
 
 impl RaftNetworkFactory<Types> for GroupNetwork {
@@ -66,6 +72,8 @@ impl RaftNetworkFactory<Types> for GroupNetwork {
             home: *home,
             links: self.links.clone(),
             transfers: self.transfers.clone(),
+            acknowledged: self.acknowledged.clone(),
+            may_ask: self.may_ask.clone(),
         }
     }
 }
@@ -76,6 +84,8 @@ pub(crate) struct ReplicaClient {
     home: Home,
     links: Arc<Links>,
     transfers: Arc<AtomicU64>,
+    acknowledged: Arc<Acknowledged>,
+    may_ask: MayAsk,
 }
 
 impl ReplicaClient {
@@ -106,10 +116,22 @@ impl ReplicaClient {
         link: &PeerLink,
         request: AppendEntriesRequest<Types>,
     ) -> impl Future<Output = RpcResult<StreamAppendResult<Types>>> + Send + 'static {
+        let term = Term(request.vote.leader_id.term);
         let (message, last) = self.message(request);
         let prev = message.prev.map(to_raft);
+        let (acknowledged, to) = (self.acknowledged.clone(), self.route.to);
+        let asked = acknowledged.ask(to);
         let reply = link.append(message);
-        async move { append_result(reply.await, prev, last) }
+        async move {
+            let result = append_result(reply.await, prev, last)?;
+            if let Ok(upto) = &result {
+                let upto = upto.as_ref().map(from_raft);
+                if !acknowledged.note(to, asked, term, upto) {
+                    return Err(void());
+                }
+            }
+            Ok(result)
+        }
     }
 
     async fn ask(
@@ -124,7 +146,13 @@ impl ReplicaClient {
             last_log_id: request.last_log_id.as_ref().map(from_raft),
             leadership_transfer: request.leadership_transfer,
         };
+        // Openraft's own timers know nothing of logs that are still to be checked.
+        if !(self.may_ask)() {
+            return Err(unreachable(&AnyError::error("this replica may not stand")));
+        }
         let timeout = option.hard_ttl().max(CONTROL_TIMEOUT);
+        let term = Term(request.vote.leader_id.term);
+        let asked = self.acknowledged.ask(self.route.to);
         let link = self.link()?;
         let reply = if pre_vote {
             let call = link.control(timeout, |api, ctx| async move {
@@ -145,6 +173,10 @@ impl ReplicaClient {
                 last_log_id,
             } => {
                 let vote = read_vote(&vote)?;
+                let promises = granted && !pre_vote;
+                if promises && !self.acknowledged.note(self.route.to, asked, term, None) {
+                    return Err(void());
+                }
                 Ok(VoteResponse::new(vote, last_log_id.map(to_raft), granted))
             }
             reply @ (VoteReply::UnknownReplica | VoteReply::MayNotVote) => {
@@ -163,6 +195,8 @@ impl ReplicaClient {
         };
         let data = snapshot.snapshot;
         let transfer_id = self.transfers.fetch_add(1, Ordering::Relaxed);
+        let term = Term(vote.leader_id.term);
+        let (to, asked) = (self.route.to, self.acknowledged.ask(self.route.to));
         let link = self.link()?;
         let mut offset = 0;
         loop {
@@ -183,7 +217,15 @@ impl ReplicaClient {
                 failed(&error, RPCTypes::InstallSnapshot, self.route, CHUNK_TIMEOUT)
             })?;
             match reply {
-                SnapshotReply::Accepted(vote) if end == data.len() => return read_vote(&vote),
+                SnapshotReply::Accepted(vote) if end == data.len() => {
+                    let vote = read_vote(&vote)?;
+                    // A higher vote refuses the snapshot.
+                    let taken = vote.leader_id.term == term.0;
+                    if taken && !self.acknowledged.note(to, asked, term, Some(last_log_id)) {
+                        return Err(void());
+                    }
+                    return Ok(vote);
+                }
                 SnapshotReply::Accepted(_) => offset = end,
                 SnapshotReply::Restart | SnapshotReply::UnknownReplica | SnapshotReply::Failed => {
                     return Err(unreachable(&AnyError::error(format!("{reply:?}"))));
@@ -370,6 +412,11 @@ fn read_vote(bytes: &[u8]) -> RpcResult<RaftVote> {
 
 fn unreachable(error: &(impl std::error::Error + 'static)) -> RPCError<Types> {
     RPCError::Unreachable(Unreachable::new(error))
+}
+
+/// An acknowledgement of what may be lost since: its outcome is unknown.
+fn void() -> RPCError<Types> {
+    unreachable(&AnyError::error("acknowledged before a restart"))
 }
 
 fn failed(error: &LinkError, action: RPCTypes, route: Route, timeout: Duration) -> RPCError<Types> {

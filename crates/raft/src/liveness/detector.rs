@@ -126,6 +126,18 @@ impl Detector {
         }
     }
 
+    /// A handshake showed `node` as an earlier incarnation on the same disk: that disk is a copy
+    /// from before. The last process of an incarnation makes the last handshake, so it is
+    /// believed.
+    pub(crate) fn went_back(&mut self, node: NodeId, to: Incarnation) -> Vec<HealthChange> {
+        let peer = self.peers.get_mut(&node);
+        let known = peer.and_then(|peer| peer.health.incarnation.replace(to));
+        known
+            .map(|_| HealthChange::Restarted(node))
+            .into_iter()
+            .collect()
+    }
+
     /// Something of this incarnation of `node` arrived.
     pub(crate) fn heard(
         &mut self,
@@ -286,6 +298,17 @@ mod tests {
         assert_eq!(detector.heard(PEER, Incarnation(2), ms(90)), restarted);
         assert_eq!(detector.heard(PEER, Incarnation(1), ms(95)), []);
         assert_eq!(detector.incarnation(PEER), Some(Incarnation(2)));
+    }
+
+    #[test]
+    fn a_disk_put_back_in_time_restarts_as_an_earlier_incarnation() {
+        let mut detector = detector();
+        detector.heard(PEER, Incarnation(5), ms(10));
+        let changes = detector.went_back(PEER, Incarnation(3));
+        assert_eq!(changes, [HealthChange::Restarted(PEER)]);
+        detector.tick(ms(10));
+        assert_eq!(detector.heard(PEER, Incarnation(3), ms(400)), []);
+        assert_eq!(detector.incarnation(PEER), Some(Incarnation(3)));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use floe_model::{Incarnation, LeaderEpoch, LogId, NodeId, NodeUuid, RaftGroupId, ReplicaId};
+use floe_model::{Incarnation, LeaderEpoch, NodeId, NodeUuid, RaftGroupId, ReplicaId};
+use floe_rpc::LogEnd;
 
 use crate::Voter;
 
@@ -88,8 +89,6 @@ pub(crate) struct GroupView {
     pub(crate) stuck: bool,
     /// Nothing was learned of it yet since it was opened.
     pub(crate) fresh: bool,
-    /// Nodes whose leaders have still to check the end of this restarted replica's log.
-    pub(crate) unchecked: BTreeSet<NodeId>,
-    /// The end of the log when it was opened.
-    pub(crate) opened_with: Option<LogId>,
+    /// The end of the log when it was opened, if it existed before this start.
+    pub(crate) restarted_with: Option<LogEnd>,
 }

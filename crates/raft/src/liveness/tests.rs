@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use floe_model::{NodeUuid, ReplicaId};
+use floe_model::{NodeUuid, ReplicaId, Term};
 use floe_rpc::{Claim, PeerIdentity};
 
 const ME: NodeId = NodeId(1);
@@ -52,6 +52,15 @@ fn facts(leader: Option<NodeId>, epoch: i32) -> GroupFacts {
     }
 }
 
+fn log_end(group: RaftGroupId) -> LogEnd {
+    LogEnd {
+        group,
+        replica: voter(ME).replica_id,
+        term: Term(1),
+        last_log_id: None,
+    }
+}
+
 fn beat(incarnation: u64, seq: u64, claims: &[(RaftGroupId, i32)]) -> Beat {
     let claims = claims.iter().map(|&(group, epoch)| Claim {
         group,
@@ -86,7 +95,7 @@ fn live_until(liveness: &mut Liveness, dead: Option<NodeId>, from: u64, now: u64
 #[test]
 fn a_claimed_group_has_a_leader_and_is_never_looked_at() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 1)]), ms(0));
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     assert!(!liveness.is_leaderless(GROUP, ms(10_000)));
@@ -98,7 +107,7 @@ fn a_suspected_nodes_groups_are_leaderless_and_due_at_this_nodes_turn() {
     let mut liveness = liveness();
     for id in 0..30 {
         let group = RaftGroupId(1000 + id);
-        liveness.open(group, None, BTreeSet::new());
+        liveness.open(group, None);
         liveness.beat(OTHER, &beat(1, id, &[(group, 1)]), ms(0));
         liveness.update(group, facts(Some(OTHER), 1), ms(0));
     }
@@ -126,7 +135,7 @@ fn a_suspected_nodes_groups_are_leaderless_and_due_at_this_nodes_turn() {
 #[test]
 fn a_leader_without_a_claim_has_a_grace_and_then_is_replaced() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(None, 0), ms(0));
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     assert!(!liveness.is_leaderless(GROUP, ms(299)));
@@ -141,7 +150,7 @@ fn a_leader_without_a_claim_has_a_grace_and_then_is_replaced() {
 #[test]
 fn a_withdrawn_claim_makes_the_group_leaderless() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 1)]), ms(0));
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     let withdrawal = Beat {
@@ -156,7 +165,7 @@ fn a_withdrawn_claim_makes_the_group_leaderless() {
 #[test]
 fn a_new_incarnation_without_the_claim_is_no_leader() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 1)]), ms(0));
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     liveness.beat(OTHER, &beat(2, 0, &[]), ms(90));
@@ -168,7 +177,7 @@ fn a_new_incarnation_without_the_claim_is_no_leader() {
 #[test]
 fn a_beat_of_an_older_incarnation_changes_nothing() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.beat(OTHER, &beat(2, 0, &[(GROUP, 1)]), ms(0));
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     let (reply, _) = liveness.beat(OTHER, &beat(1, 0, &[]), ms(10));
@@ -179,7 +188,7 @@ fn a_beat_of_an_older_incarnation_changes_nothing() {
 #[test]
 fn the_highest_claim_wins_over_what_is_known_here() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(None, 4), ms(0));
     liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 3)]), ms(0));
     assert!(liveness.is_leaderless(GROUP, ms(300)));
@@ -190,7 +199,7 @@ fn the_highest_claim_wins_over_what_is_known_here() {
 #[test]
 fn a_leader_that_reaches_no_majority_is_fenced_and_claims_nothing() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     assert!(!liveness.update(GROUP, facts(Some(ME), 1), ms(0)));
     assert_eq!(liveness.leading(), 1);
     let mut fences = Vec::new();
@@ -211,7 +220,7 @@ fn a_leader_that_reaches_no_majority_is_fenced_and_claims_nothing() {
 #[test]
 fn a_leader_that_hears_of_a_later_one_is_fenced() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(Some(ME), 1), ms(0));
     let (_, effects) = liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 2)]), ms(10));
     assert_eq!(effects.fences, [GROUP]);
@@ -221,7 +230,7 @@ fn a_leader_that_hears_of_a_later_one_is_fenced() {
 #[test]
 fn a_stuck_leader_withdraws_until_it_moves_and_is_confirmed() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(Some(ME), 1), ms(0));
     assert_eq!(liveness.set_stuck(GROUP, true, ms(10)).fences, [GROUP]);
     assert_eq!(liveness.leading(), 0);
@@ -233,7 +242,7 @@ fn a_stuck_leader_withdraws_until_it_moves_and_is_confirmed() {
 #[test]
 fn a_given_vote_gives_its_candidate_time() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(Some(OTHER), 1), ms(0));
     liveness.refused(OTHER, ms(1000));
     assert!(liveness.is_leaderless(GROUP, ms(1000)));
@@ -245,7 +254,7 @@ fn a_given_vote_gives_its_candidate_time() {
 #[test]
 fn a_claim_by_another_node_than_the_known_leader_keeps_the_group_in_the_queue() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(None, 1), ms(0));
     liveness.update(GROUP, facts(None, 2), ms(1000));
     liveness.beat(OTHER, &beat(1, 0, &[(GROUP, 2)]), ms(1010));
@@ -264,7 +273,7 @@ fn a_claim_by_another_node_than_the_known_leader_keeps_the_group_in_the_queue() 
 #[test]
 fn one_reachable_voter_of_two_keeps_a_leader_serving() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(Some(ME), 1), ms(0));
     let effects = live_until(&mut liveness, Some(THIRD), 50, 2000);
     assert_eq!(effects.fences, []);
@@ -274,7 +283,7 @@ fn one_reachable_voter_of_two_keeps_a_leader_serving() {
 #[test]
 fn a_failed_election_is_due_again() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(None, 2), ms(0));
     let mut stood = 0;
     for at in (0..5000).step_by(10) {
@@ -293,7 +302,7 @@ fn only_the_first_live_founder_initialises() {
         ..facts(None, 0)
     };
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, founding(ME), ms(0));
     assert_eq!(liveness.due(ms(100), 10), []);
     liveness.refused(OTHER, ms(150));
@@ -311,7 +320,7 @@ fn the_next_founder_initialises_when_the_first_came_back_with_another_disk() {
         ..facts(None, 0)
     };
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, founding.clone(), ms(0));
     let identity = |disk: u8| PeerIdentity {
         cluster_id: None,
@@ -332,9 +341,9 @@ fn the_next_founder_initialises_when_the_first_came_back_with_another_disk() {
 }
 
 #[test]
-fn a_restarted_replica_votes_once_every_reachable_node_has_checked_its_log() {
+fn a_restarted_replica_votes_once_every_reachable_peer_has_checked_its_log() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::from([OTHER, THIRD]));
+    liveness.open(GROUP, Some(log_end(GROUP)));
     liveness.update(GROUP, facts(None, 1), ms(0));
     assert!(!liveness.may_vote(GROUP));
     assert_eq!(liveness.logs_to_check(OTHER, 10).len(), 1);
@@ -346,11 +355,30 @@ fn a_restarted_replica_votes_once_every_reachable_node_has_checked_its_log() {
 }
 
 #[test]
+fn a_peer_met_later_checks_what_was_restarted_before() {
+    const LATE: NodeId = NodeId(4);
+    let new = RaftGroupId(1001);
+    let mut liveness = liveness();
+    liveness.open(GROUP, Some(log_end(GROUP)));
+    liveness.open(new, None);
+    for node in [OTHER, THIRD] {
+        liveness.checked(node, [GROUP].into_iter());
+    }
+    assert!(liveness.may_vote(GROUP));
+    liveness.add_peer(LATE, ms(0));
+    assert!(liveness.is_unchecked(GROUP, LATE) && !liveness.is_unchecked(new, LATE));
+    assert!(!liveness.may_vote(GROUP) && liveness.may_vote(new));
+    assert_eq!(liveness.logs_to_check(LATE, 10), [log_end(GROUP)]);
+    drop(liveness.remove_peer(LATE, ms(0)));
+    assert!(liveness.may_vote(GROUP));
+}
+
+#[test]
 fn a_restarted_peers_groups_get_one_paced_heartbeat() {
     let mut liveness = liveness();
     for id in 0..10 {
         let group = RaftGroupId(1000 + id);
-        liveness.open(group, None, BTreeSet::new());
+        liveness.open(group, None);
         liveness.update(group, facts(Some(ME), 1), ms(0));
     }
     assert_eq!(liveness.due(ms(1000), 100), []);
@@ -364,7 +392,7 @@ fn a_restarted_peers_groups_get_one_paced_heartbeat() {
 #[test]
 fn an_idle_leader_renews_its_lease_long_before_a_day() {
     let mut liveness = liveness();
-    liveness.open(GROUP, None, BTreeSet::new());
+    liveness.open(GROUP, None);
     liveness.update(GROUP, facts(Some(ME), 1), ms(0));
     let due = liveness.next_due().unwrap();
     assert!(due <= Duration::from_secs(6 * 3600));

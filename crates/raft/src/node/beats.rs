@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_model::{NodeId, RaftGroupId};
+use floe_model::NodeId;
 use floe_rpc::{BeatReply, LastLogIds, LinkState, PeerLink};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -110,13 +110,13 @@ async fn beat(core: &NodeCore, node: NodeId, link: &PeerLink, told: Told) -> Tol
     }
 }
 
-/// Lets the leaders on `node` check the ends of logs that existed before this start.
+/// Lets the replicas on `node` check the ends of logs that existed before this start.
 async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
     let open = core.liveness.lock().logs_to_check(node, CHECK_MAX);
     if open.is_empty() {
         return;
     }
-    let groups: Vec<RaftGroupId> = open.iter().map(|end| end.route.group).collect();
+    let groups: Vec<_> = open.iter().map(|end| end.group).collect();
     let question = LastLogIds { logs: open };
     let call = link.control(CHECK_TIMEOUT, |api, ctx| async move {
         api.last_log_ids(ctx, question).await

@@ -3,12 +3,12 @@
 //! A replica is opened in an order that leaves nothing half true: its CREATE is durable, its
 //! state is restored, the detector knows it, and only then do messages find it.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use floe_journal::{GroupLog, StoreError};
-use floe_model::RaftGroupId;
+use floe_model::{RaftGroupId, Term};
+use floe_rpc::LogEnd;
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::core::NodeCore;
 use super::snapshot_inbox::SnapshotInbox;
+use crate::binding::acknowledged::Acknowledged;
 use crate::binding::apply::{Applier, RestoreError};
 use crate::binding::layout::{self, GroupMeta};
 use crate::binding::log_store::LogStore;
@@ -46,21 +47,16 @@ impl NodeCore {
         }
         let existed = self.journal.group(group).is_some();
         let log = self.log_of(&spec).await?;
-        let opened_with = log.last_log_id().or_else(|| log.log_start());
-        let replica = Arc::new(self.start_raft(spec, log, machine).await?);
-        let members = replica.members_at_start().await;
-        let members = members.map_err(|reason| OpenGroupError::Raft { group, reason })?;
-        let check_by = if existed && (opened_with.is_some() || replica.log.vote().is_some()) {
-            let nodes = members.iter().map(|member| member.node_id);
-            nodes.filter(|node| *node != self.config.node_id).collect()
+        let restarted_with = if existed {
+            Some(end_of(&spec, &log)?)
         } else {
-            BTreeSet::new()
+            None
         };
-        let early = !check_by.is_empty();
-        self.liveness.lock().open(group, opened_with, check_by);
+        let replica = Arc::new(self.start_raft(spec, log, machine).await?);
+        self.liveness.lock().open(group, restarted_with);
         self.insert(replica.clone());
         self.refresh(&replica);
-        if early {
+        if existed {
             self.beat_early.send_replace(());
         }
         self.spawn(watch_role(self.clone(), replica.clone()));
@@ -100,7 +96,7 @@ impl NodeCore {
     }
 
     async fn start_raft(
-        &self,
+        self: &Arc<Self>,
         spec: GroupSpec,
         log: GroupLog,
         machine: Box<dyn StateMachine>,
@@ -112,11 +108,19 @@ impl NodeCore {
             RestoreError::State(source) => OpenGroupError::State { group, source },
             RestoreError::Log(source) => OpenGroupError::Log { group, source },
         })?;
+        let acknowledged = Arc::new(Acknowledged::default());
+        let core = Arc::downgrade(self);
+        let may_ask = move || {
+            let core = core.upgrade();
+            core.is_some_and(|core| core.liveness.lock().may_vote(group))
+        };
         let network = GroupNetwork {
             group,
             replica_id: spec.replica_id,
             links: self.links.clone(),
             transfers: self.transfers.clone(),
+            acknowledged: acknowledged.clone(),
+            may_ask: Arc::new(may_ask),
         };
         let config = self.openraft_config(spec.kind, spec.timers);
         let store = LogStore::new(log.clone());
@@ -134,6 +138,7 @@ impl NodeCore {
             log,
             raft,
             signals,
+            acknowledged,
             role: watch::Sender::new(Role::UNKNOWN),
             budget: Arc::new(Semaphore::new(self.config.group_proposal_bytes)),
             inbox: Mutex::new(SnapshotInbox::default()),
@@ -162,6 +167,21 @@ impl NodeCore {
             self.refresh(&replica);
         }
     }
+}
+
+/// What the log of a replica that was here before this start ends with.
+fn end_of(spec: &GroupSpec, log: &GroupLog) -> Result<LogEnd, OpenGroupError> {
+    let vote = log.vote().map(|vote| layout::decode_vote(&vote));
+    let vote = vote.transpose().map_err(|error| OpenGroupError::Log {
+        group: spec.group,
+        source: invalid_data(error),
+    })?;
+    Ok(LogEnd {
+        group: spec.group,
+        replica: spec.replica_id,
+        term: vote.map_or(Term(0), |vote| Term(vote.leader_id.term)),
+        last_log_id: log.last_log_id().or_else(|| log.log_start()),
+    })
 }
 
 /// Ends openraft's tasks of a replica.

@@ -19,7 +19,6 @@ use floe_rpc::{
 };
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
-use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 
@@ -201,25 +200,10 @@ impl PeerService {
         LeaderlessVerdict::Agreed
     }
 
-    /// Whether this node leads the group and knows the asking replica to have had more.
+    /// Whether the asking replica acknowledged more than it has.
     fn has_lost(&self, end: &LogEnd) -> bool {
-        let LogEnd {
-            route, last_log_id, ..
-        } = end;
-        let Some(replica) = self.replica(route) else {
-            return false;
-        };
-        let metrics = replica.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        // A replica that saw a later leader may have dropped what this one gave it.
-        if metrics.vote.leader_id.term < end.term.0 {
-            return false;
-        }
-        let matching = metrics
-            .replication
-            .as_ref()
-            .and_then(|all| all.get(&route.from.0));
-        matching.is_some_and(|matching| matching.as_ref().map(from_raft) > *last_log_id)
+        let replica = self.core.replica(end.group);
+        replica.is_some_and(|replica| replica.acknowledged.is_lost(end))
     }
 
     async fn take_snapshot(&self, chunk: SnapshotChunk) -> SnapshotReply {
@@ -342,7 +326,7 @@ impl PeerApi for PeerService {
 
     async fn last_log_ids(self, _: Context, request: LastLogIds) -> LastLogIdsReply {
         let lost = request.logs.iter().filter(|end| self.has_lost(end));
-        let damaged: Vec<RaftGroupId> = lost.map(|end| end.route.group).collect();
+        let damaged: Vec<RaftGroupId> = lost.map(|end| end.group).collect();
         LastLogIdsReply { damaged }
     }
 
