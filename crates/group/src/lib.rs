@@ -2,12 +2,15 @@
 //!
 //! Invariant: pure state machines. No clock, no randomness, no I/O; time and identities arrive
 //! in commands and events. [`offsets`] is replicated in the log of an offsets Raft group and
-//! alone decides whether a commit passes. [`native`] is soft state of the coordinator; what it
-//! decides is true only once metadata and then the offsets log have it, and only then do
-//! members hear of it.
+//! alone decides whether a commit passes. [`native`] and [`classic`] are soft state of the
+//! coordinator; what they decide is true only once metadata and then the offsets log have it,
+//! and only then do members hear of it.
 
+pub mod classic;
 pub mod native;
 pub mod offsets;
+mod recorded_member;
 mod versioned;
 
+pub use recorded_member::RecordedMember;
 pub use versioned::DecodeError;

@@ -26,5 +26,5 @@ pub use action::{Action, Answer, ProposedRebalance};
 pub use assignor::{Assignor, assign};
 pub use event::{Event, Failure, Join, TopicShape, Topics};
 pub use group::{NativeGroup, Phase, StandaloneCommits};
-pub use ownership::{Owned, Ownership, RecordedMember};
+pub use ownership::{Owned, Ownership};
 pub use subscription::Subscription;

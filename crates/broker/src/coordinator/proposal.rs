@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use floe_group::native::{
-    Event, Failure as Unconfirmed, Owned, Ownership, ProposedRebalance, RecordedMember,
-};
+use floe_group::RecordedMember;
+use floe_group::native::{Event, Failure as Unconfirmed, Owned, Ownership, ProposedRebalance};
 use floe_group::offsets::{self, Fence};
 use floe_metadata::{Applied, Command, GroupRecord, MemberRecord, Rebalance, Refusal, State};
 use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch};
@@ -13,6 +12,7 @@ use floe_rpc::Failure;
 
 use super::OffsetsReplica;
 use crate::core::{Core, METADATA_TIMEOUT};
+use crate::failure_facts::offsets_refusal;
 use crate::metadata::Rejected;
 use crate::partition::refusal;
 
@@ -98,7 +98,7 @@ impl OffsetsReplica {
     ) -> Result<offsets::Applied, Failure> {
         match self.propose(epoch, command).await {
             Ok(Ok(applied)) => Ok(applied),
-            Ok(Err(refused)) => Err(refused.code().into()),
+            Ok(Err(refused)) => Err(offsets_refusal(&refused)),
             Err(ProposeError::NotLeader { .. }) => Err(ErrorCode::NotCoordinator.into()),
             Err(error) => Err(refusal(&error)),
         }

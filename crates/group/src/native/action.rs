@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use floe_model::{ErrorCode, FencingToken, Generation, MemberId, TopicIdPartition};
 
-use super::RecordedMember;
+use crate::RecordedMember;
 use crate::offsets::Fence;
 
 /// What the coordinator is to do, in this order.

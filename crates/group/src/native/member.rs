@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use floe_model::TopicIdPartition;
 
-use super::{Join, RecordedMember, Subscription};
+use super::{Join, Subscription};
+use crate::RecordedMember;
 
 /// Heartbeats in one session timeout, as far as the interval stays within its bounds.
 const HEARTBEATS_PER_SESSION: u32 = 10;

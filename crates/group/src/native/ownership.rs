@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use floe_model::{FencingToken, Generation, GroupKind, GroupName, MemberId, TopicIdPartition};
 
+use crate::RecordedMember;
 use crate::offsets::Fence;
 
 /// One partition's owner and its proof.
@@ -13,19 +14,6 @@ pub struct Owned {
     pub member_id: MemberId,
     /// The proof.
     pub token: FencingToken,
-}
-
-/// What the next coordinator needs of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedMember {
-    /// A name that outlives restarts of the member.
-    pub instance_id: Option<String>,
-    /// Silence after which the member is out.
-    pub session_timeout_ms: u32,
-    /// Time the member has to give partitions up.
-    pub rebalance_timeout_ms: u32,
-    /// An encoded [`super::Subscription`].
-    pub subscription: Vec<u8>,
 }
 
 /// The ownership of one generation.

@@ -226,7 +226,7 @@ impl World {
                 offsets: vec![commit],
             };
             let outcome = offsets::apply(&mut self.offsets, command);
-            let passed = outcome == Ok(offsets::Applied::Committed { fenced: vec![] });
+            let passed = outcome == Ok(offsets::Applied::Done);
             assert!(
                 !passed || token >= self.heard[&partition],
                 "a stale commit passed"
