@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use floe_model::ErrorCode;
+use floe_rpc::{Failure, FailureDetail};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One permit is this many bytes, so that a large bound fits a semaphore.
@@ -33,6 +35,17 @@ impl Admission {
         Arc::clone(&self.permits)
             .try_acquire_many_owned(wanted)
             .ok()
+    }
+
+    /// What a request is told that did not fit.
+    pub(crate) fn refusal(&self) -> Failure {
+        Failure::new(
+            ErrorCode::Busy,
+            FailureDetail::ProduceInProgress {
+                in_use_bytes: self.bytes_in_use() as u64,
+                limit_bytes: (self.permits_max * BYTES_PER_PERMIT) as u64,
+            },
+        )
     }
 
     pub(crate) fn bytes_in_use(&self) -> usize {

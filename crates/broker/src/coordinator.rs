@@ -91,10 +91,7 @@ impl OffsetsReplica {
             node,
             epoch: role.epoch,
         });
-        let elsewhere = Failure {
-            code: ErrorCode::NotCoordinator,
-            leader: hint,
-        };
+        let elsewhere = Failure::elsewhere(ErrorCode::NotCoordinator, hint);
         role.serving_epoch().ok_or(elsewhere)
     }
 

@@ -16,6 +16,7 @@ use futures::stream::FuturesUnordered;
 
 use crate::Broker;
 use crate::broker::{hint_epoch, identity};
+use crate::failure_facts::{fenced_token, out_of_range};
 use crate::partition::Partition;
 
 /// Longest wait that a request may ask for.
@@ -77,7 +78,7 @@ impl Broker {
         };
         let state = self.core.metadata.state();
         match state.token(&owner.group, &identity(part.key)) {
-            Some(token) if token > owner.token => Err(ErrorCode::FencedToken.into()),
+            Some(token) if token > owner.token => Err(fenced_token(owner.token, Some(token))),
             Some(_) | None => Ok(()),
         }
     }
@@ -103,7 +104,7 @@ impl Broker {
                 .map(|state| state.token(&owner.group, &identity(part.key)));
             match token {
                 Ok(Some(token)) if token == owner.token => {}
-                Ok(_) => reply.outcome = Err(ErrorCode::FencedToken.into()),
+                Ok(current) => reply.outcome = Err(fenced_token(owner.token, current)),
                 Err(failure) => reply.outcome = Err((*failure).clone()),
             }
         }
@@ -171,17 +172,17 @@ async fn read(partition: &Partition, part: &FetchPart, room: usize, last: bool) 
     let high_watermark = log.high_watermark();
     let log_start_offset = partition.log_start_offset();
     let outcome = if part.offset < log_start_offset {
-        Err(ErrorCode::OffsetOutOfRange.into())
+        let end = log.next_offset();
+        Err(out_of_range(part.offset, log_start_offset, end))
     } else if part.offset > log.next_offset() {
         // A leader that was replaced unnoticed may lack what its successor has.
         let certain = partition.leads_for_certain(leader_epoch).await;
-        let beyond = certain && part.offset > log.next_offset();
-        let code = if beyond {
-            ErrorCode::OffsetOutOfRange
+        let end = log.next_offset();
+        Err(if certain && part.offset > end {
+            out_of_range(part.offset, log_start_offset, end)
         } else {
-            ErrorCode::OffsetNotAvailable
-        };
-        Err(code.into())
+            ErrorCode::OffsetNotAvailable.into()
+        })
     } else if part.offset > high_watermark {
         // Appended and not committed yet: it will be soon, or never have been.
         if last {

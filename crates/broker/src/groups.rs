@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use floe_group::native::{self, Answer, Event, Phase, Subscription};
 use floe_group::offsets::{self, Committer, OffsetCommit};
-use floe_metadata::{Command, Refusal, State, offsets_partition_of};
+use floe_metadata::{Command, State, offsets_partition_of};
 use floe_model::{
     ErrorCode, FencingToken, GroupName, LeaderEpoch, MemberId, NodeAddress, RaftGroupId,
     TopicIdPartition,
@@ -21,7 +21,6 @@ use crate::Broker;
 use crate::broker::{identity, wire_key};
 use crate::coordinator::{Ask, Listed, OffsetsReplica};
 use crate::core::METADATA_TIMEOUT;
-use crate::metadata::Rejected;
 
 /// Epoch on the wire that stands for none.
 const NO_EPOCH: LeaderEpoch = LeaderEpoch(-1);
@@ -38,10 +37,8 @@ impl Broker {
         let (node, epoch) = self
             .leader_of(&state, raft_group)
             .ok_or(ErrorCode::NotCoordinator)?;
-        let unregistered = Failure {
-            code: ErrorCode::NotCoordinator,
-            leader: Some(LeaderHint { node, epoch }),
-        };
+        let hint = LeaderHint { node, epoch };
+        let unregistered = Failure::elsewhere(ErrorCode::NotCoordinator, Some(hint));
         let record = state.node(node).ok_or(unregistered)?;
         Ok(NodeAddress {
             node,
@@ -126,8 +123,7 @@ impl Broker {
         }
     }
 
-    /// Stores offsets. A commit with a token that is not the owner's stores none of that
-    /// partition.
+    /// Stores offsets, all or none: one token that is not the owner's refuses the whole commit.
     ///
     /// # Errors
     /// The committer is not who may commit, another node coordinates, or time is up.
@@ -154,12 +150,8 @@ impl Broker {
             at_ms: self.core.env.clock.wall_ms(),
             offsets: request.offsets.into_iter().map(commit).collect(),
         };
-        match replica.command(epoch, &command).await? {
-            offsets::Applied::Committed { fenced } if !fenced.is_empty() => {
-                Err(ErrorCode::FencedToken.into())
-            }
-            offsets::Applied::Committed { .. } | offsets::Applied::Done => Ok(()),
-        }
+        let offsets::Applied::Done = replica.command(epoch, &command).await?;
+        Ok(())
     }
 
     /// Reads stored offsets, linearizably.
@@ -256,15 +248,8 @@ impl Broker {
             group: group.clone(),
             coordinator_epoch: epoch,
         };
-        match self
-            .core
-            .controller
-            .propose(&command, METADATA_TIMEOUT)
-            .await
-        {
-            Ok(_) | Err(Rejected::Refused(Refusal::UnknownGroup { .. })) => {}
-            Err(rejected) => return Err(rejected.into()),
-        }
+        let proposed = self.core.controller.propose(&command, METADATA_TIMEOUT);
+        proposed.await?;
         let generation = self.core.metadata.state().generation_of(&group);
         let command = offsets::Command::DeleteGroup {
             group: group.clone(),

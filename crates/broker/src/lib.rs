@@ -17,6 +17,7 @@ mod config;
 mod coordinator;
 mod core;
 mod failure;
+mod failure_facts;
 mod fetch;
 mod formation;
 mod groups;

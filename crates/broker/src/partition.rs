@@ -228,8 +228,6 @@ pub(crate) fn refusal(error: &ProposeError) -> Failure {
 
 /// "Not here", with the leader when it is known.
 pub(crate) fn not_leader(leader: Option<floe_model::NodeId>, epoch: LeaderEpoch) -> Failure {
-    Failure {
-        code: ErrorCode::NotLeader,
-        leader: leader.map(|node| LeaderHint { node, epoch }),
-    }
+    let hint = leader.map(|node| LeaderHint { node, epoch });
+    Failure::elsewhere(ErrorCode::NotLeader, hint)
 }

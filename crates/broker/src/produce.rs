@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use floe_model::{Acks, ErrorCode, LeaderEpoch, Offset};
 use floe_record::{BatchError, Limits, StampedBatch, validate};
-use floe_rpc::{Failure, PartitionKey, Payload, Produce, ProducePart, ProducePartReply, Produced};
+use floe_rpc::{
+    Awaited, Failure, PartitionKey, Payload, Produce, ProducePart, ProducePartReply, Produced,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Broker;
 use crate::broker::Located;
+use crate::failure_facts::{batch_failure, batch_fault, timed_out};
 use crate::partition::{BatchIdentity, Offer, Offered, Partition, Placed};
 
 /// Most bytes that the records of one batch may have when decompressed.
@@ -59,7 +62,8 @@ impl Broker {
         self.check_serving()?;
         let batches = request.parts.iter().flat_map(|part| &part.batches);
         let bytes = batches.map(|batch| batch.len()).sum();
-        let admitted = Arc::new(self.core.admission.admit(bytes).ok_or(ErrorCode::Busy)?);
+        let admission = &self.core.admission;
+        let admitted = Arc::new(admission.admit(bytes).ok_or_else(|| admission.refusal())?);
         let acks = request.acks;
         let offer = |part| self.offer_part(part, acks, &admitted);
         Ok(request.parts.into_iter().map(offer).collect())
@@ -79,7 +83,7 @@ impl Broker {
             let outcome = tokio::select! {
                 biased;
                 outcome = self.settle_part(part, acks) => outcome,
-                () = &mut deadline => Err(ErrorCode::Timeout.into()),
+                () = &mut deadline => Err(timed_out(Awaited::Majority, limit)),
             };
             self.core.metrics.produced(&outcome);
             replies.push(ProducePartReply { key, outcome });
@@ -127,9 +131,9 @@ impl Broker {
         let limits = self.limits(partition);
         let (mut offers, mut records, mut bytes) = (Vec::with_capacity(batches.len()), 0, 0);
         let mut invalid = None;
-        for batch in batches {
+        for (place, batch) in batches.into_iter().enumerate() {
             bytes += batch.len() as u64;
-            match check(batch, &limits) {
+            match check(place, batch, &limits) {
                 Ok((batch, identity)) => {
                     records += u64::from(batch.offset_count());
                     let admitted = Arc::clone(admitted);
@@ -140,8 +144,8 @@ impl Broker {
                         admitted,
                     });
                 }
-                Err(code) => {
-                    invalid = Some(Refused::Final(code.into()));
+                Err(failure) => {
+                    invalid = Some(Refused::Final(failure));
                     break;
                 }
             }
@@ -218,20 +222,16 @@ async fn confirm(partition: Option<(Arc<Partition>, LeaderEpoch)>, failure: Fail
 
 /// A producer's batch, checked to its last record.
 fn check(
+    place: usize,
     batch: Payload,
     limits: &Limits,
-) -> Result<(StampedBatch, Option<BatchIdentity>), ErrorCode> {
-    let batch = StampedBatch::split(batch.0).map_err(|error| code_of(&error))?;
-    let header = validate(&batch, limits).map_err(|error| code_of(&error))?;
+) -> Result<(StampedBatch, Option<BatchIdentity>), Failure> {
+    let refused = |error: BatchError| batch_failure(place, &error);
+    let batch = StampedBatch::split(batch.0).map_err(refused)?;
+    let header = validate(&batch, limits).map_err(refused)?;
     if header.is_control() || header.is_transactional() {
-        return Err(ErrorCode::InvalidRequest);
+        let fault = "control and transactional batches are not taken from producers";
+        return Err(batch_fault(place, ErrorCode::InvalidRequest, fault));
     }
     Ok((batch, BatchIdentity::of(&header)))
-}
-
-fn code_of(error: &BatchError) -> ErrorCode {
-    match error {
-        BatchError::TooLarge { .. } => ErrorCode::BatchTooLarge,
-        _ => ErrorCode::CorruptBatch,
-    }
 }

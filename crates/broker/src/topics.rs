@@ -6,12 +6,13 @@ use std::time::Duration;
 use floe_metadata::{Applied, Command, NewTopic, Refusal, State, Topic};
 use floe_model::{ErrorCode, NodeId, RaftGroupId, TopicId, TopicName};
 use floe_rpc::{
-    AlterTopic, ClusterReply, ClusterRequest, CreateTopic, ElectLeaders, Failure, PartitionInfo,
-    TopicInfo, Topics, TopicsRequest,
+    AlterTopic, Awaited, ClusterReply, ClusterRequest, CreateTopic, ElectLeaders, Failure,
+    PartitionInfo, TopicInfo, Topics, TopicsRequest,
 };
 
 use crate::Broker;
 use crate::core::METADATA_TIMEOUT;
+use crate::failure_facts::timed_out;
 use crate::metadata::Rejected;
 
 /// Longest wait that a request may ask for.
@@ -54,10 +55,9 @@ impl Broker {
     pub async fn create_topic(&self, request: CreateTopic) -> Result<TopicInfo, Failure> {
         self.check_serving()?;
         let limit = Duration::from_millis(request.timeout_ms.into()).min(TIMEOUT_MAX);
-        let timed_out = |_| Err(ErrorCode::Timeout.into());
         tokio::time::timeout(limit, self.create(request, limit))
             .await
-            .unwrap_or_else(timed_out)
+            .unwrap_or_else(|_| Err(timed_out(Awaited::Leaders, limit)))
     }
 
     async fn create(&self, request: CreateTopic, limit: Duration) -> Result<TopicInfo, Failure> {
@@ -109,9 +109,8 @@ impl Broker {
             .controller
             .propose(&command, METADATA_TIMEOUT)
             .await?;
-        let timed_out = |_| Err(ErrorCode::Timeout.into());
         let led = tokio::time::timeout(METADATA_TIMEOUT, self.when_led(topic_id)).await;
-        led.unwrap_or_else(timed_out)
+        led.unwrap_or_else(|_| Err(timed_out(Awaited::Leaders, METADATA_TIMEOUT)))
     }
 
     /// Deletes a topic and its records.

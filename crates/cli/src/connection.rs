@@ -5,7 +5,7 @@ use std::time::Duration;
 use floe_client::{Admin, Client, Error, ErrorKind, TopicName};
 
 use crate::arguments::ConnectArgs;
-use crate::failure::{CommandError, ExitStatus};
+use crate::failure::{CommandError, ExitStatus, advice};
 use crate::nearest::nearest;
 
 /// For questions, and for finding a node at all.
@@ -126,6 +126,10 @@ pub(crate) fn status_of(kind: ErrorKind, other: ExitStatus) -> ExitStatus {
 
 fn describe(error: &Error, server: &str, other: ExitStatus) -> CommandError {
     let shown = CommandError::new(status_of(error.kind(), other), with_sources(error));
+    let topic = error.topic().map(TopicName::as_str);
+    if let Some(next) = error.detail().and_then(|detail| advice(detail, topic)) {
+        return shown.at(format!("on {server}")).next(next);
+    }
     match error.kind() {
         ErrorKind::Unavailable => {
             let start = format!("is one running?  floe cluster status --server {server}");

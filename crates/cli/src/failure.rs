@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
+use floe_client::FailureDetail;
+
 /// The exit codes, part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
@@ -96,6 +98,37 @@ impl CommandError {
     }
 }
 
+/// What to type after a refusal with these facts, on `topic` where there is one.
+pub(crate) fn advice(detail: &FailureDetail, topic: Option<&str>) -> Option<String> {
+    let topic = topic.unwrap_or("TOPIC");
+    match detail {
+        FailureDetail::BatchSize { size_bytes, .. } => Some(format!(
+            "send less at once, or raise it:  floe topic alter {topic} --set \
+             max.message.bytes={size_bytes}"
+        )),
+        FailureDetail::Replication { .. } => Some("see the nodes:  floe cluster nodes".to_owned()),
+        FailureDetail::OffsetRange { .. } => {
+            Some(format!("see what is there:  floe topic describe {topic}"))
+        }
+        FailureDetail::ProduceInProgress { .. } => {
+            Some("try again, or send more slowly".to_owned())
+        }
+        // These say all there is to say.
+        FailureDetail::Batch { .. }
+        | FailureDetail::UnknownSetting { .. }
+        | FailureDetail::SettingNotANumber { .. }
+        | FailureDetail::SettingOutOfRange { .. }
+        | FailureDetail::SettingNotAChoice { .. }
+        | FailureDetail::Partitions { .. }
+        | FailureDetail::Token { .. }
+        | FailureDetail::Generation { .. }
+        | FailureDetail::Member { .. }
+        | FailureDetail::Members { .. }
+        | FailureDetail::Waited { .. }
+        | FailureDetail::Reason(_) => None,
+    }
+}
+
 /// Writing to stdout failed. A reader that went away is no failure of ours.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
@@ -128,6 +161,17 @@ mod tests {
             CommandError::usage("no").message().as_deref(),
             Some("error: no")
         );
+    }
+
+    #[test]
+    fn a_too_large_batch_is_answered_with_the_command_that_allows_it() {
+        let detail = FailureDetail::BatchSize {
+            size_bytes: 2_000_000,
+            limit_bytes: 1_048_576,
+        };
+        let expected = "send less at once, or raise it:  floe topic alter orders --set \
+                        max.message.bytes=2000000";
+        assert_eq!(advice(&detail, Some("orders")).as_deref(), Some(expected));
     }
 
     #[test]

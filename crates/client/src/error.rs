@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use floe_model::{ErrorCode, InvalidName, NodeId, Offset, PartitionIndex, TopicName};
 use floe_record::BatchError;
-use floe_rpc::{ConnectError, Failure, Refusal};
+use floe_rpc::{ConnectError, Failure, FailureDetail, Refusal};
 
 /// What a program can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,9 +60,9 @@ pub(crate) enum Cause {
     Seed { seed: String },
     #[error("{}", Attempts(.attempts))]
     Unreachable { attempts: Vec<Attempt> },
-    #[error("{code}")]
+    #[error("{failure}")]
     Refused {
-        code: ErrorCode,
+        failure: Failure,
         node: Option<NodeId>,
     },
     #[error("connection to {addr} was lost, outcome unknown")]
@@ -154,7 +154,7 @@ impl Error {
                 ErrorKind::Incompatible
             }
             Cause::Unreachable { .. } | Cause::NoLeader => ErrorKind::Unavailable,
-            Cause::Refused { code, .. } => kind_of(*code),
+            Cause::Refused { failure, .. } => kind_of(failure.code),
             // Nothing was done for sure: why not matters more than how long it was tried.
             Cause::DeadlineExceeded {
                 is_unsure: false,
@@ -180,7 +180,7 @@ impl Error {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match &*self.cause {
-            Cause::Refused { code, .. } => code.is_retriable(),
+            Cause::Refused { failure, .. } => failure.code.is_retriable(),
             _ => matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut),
         }
     }
@@ -201,8 +201,19 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match &*self.cause {
-            Cause::Refused { code, .. } => Some(*code),
+            Cause::Refused { failure, .. } => Some(failure.code),
             Cause::DeadlineExceeded { last, .. } => last.as_ref().and_then(Self::code),
+            _ => None,
+        }
+    }
+
+    /// The facts behind a node's refusal: which limit, which value, which setting.
+    #[must_use]
+    pub fn detail(&self) -> Option<&FailureDetail> {
+        match &*self.cause {
+            Cause::Refused { failure, .. } => failure.detail.as_deref(),
+            Cause::DeadlineExceeded { last, .. } => last.as_ref().and_then(Self::detail),
+            Cause::Entangled { refusal } => refusal.detail(),
             _ => None,
         }
     }
@@ -222,7 +233,7 @@ impl Error {
         match &*self.cause {
             Cause::ConnectionLost { .. } | Cause::NoAnswer { .. } | Cause::Entangled { .. } => true,
             Cause::DeadlineExceeded { is_unsure, .. } => *is_unsure,
-            Cause::Refused { code, .. } => *code == ErrorCode::Timeout,
+            Cause::Refused { failure, .. } => failure.code == ErrorCode::Timeout,
             _ => false,
         }
     }
@@ -239,15 +250,12 @@ impl Error {
     }
 
     pub(crate) fn refused(failure: &Failure, node: Option<NodeId>) -> Self {
-        Cause::Refused {
-            code: failure.code,
-            node,
-        }
-        .into()
+        let failure = failure.clone();
+        Cause::Refused { failure, node }.into()
     }
 
     pub(crate) fn code_error(code: ErrorCode) -> Self {
-        Cause::Refused { code, node: None }.into()
+        Self::refused(&code.into(), None)
     }
 
     pub(crate) fn in_topic(mut self, topic: &TopicName) -> Self {

@@ -2,9 +2,10 @@
 //!
 //! Plain data. The wire is positional: methods and fields are only ever appended together with
 //! a new protocol version. Every method answers `Result<_, Failure>`; a failure carries a stable
-//! code and, where the node knows better, who leads.
+//! code, the facts behind it and, where the node knows better, who leads.
 
 mod admin;
+mod detail;
 mod group;
 mod records;
 
@@ -12,6 +13,7 @@ pub use admin::{
     AlterTopic, ClusterInfo, CreateTopic, ElectLeaders, NodeInfo, NodeStats, PartitionInfo,
     TopicInfo, Topics, TopicsRequest,
 };
+pub use detail::{Awaited, Excerpt, FailureDetail};
 pub use group::{
     AssignedPartition, Assignor, CommitOffsets, CommittedOffset, FetchOffsets, GroupDescription,
     GroupHeartbeat, GroupHeartbeatReply, GroupListing, GroupMember, GroupPhase, JoinGroup,
@@ -23,17 +25,52 @@ pub use records::{
     Trim, WireBatch,
 };
 
+use std::fmt;
+
 use floe_model::{ErrorCode, GroupName, LeaderEpoch, NodeAddress, NodeId, TopicId, TopicName};
 use serde::{Deserialize, Serialize};
 
 /// Why a request or a part of it failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{code}")]
+#[error("{code}{}", Facts(.detail.as_deref()))]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
     /// Who leads the partition or coordinates the group, when this node knows.
     pub leader: Option<LeaderHint>,
+    /// What it ran into, where there is more to say than the code does.
+    pub detail: Option<Box<FailureDetail>>,
+}
+
+impl Failure {
+    /// A failure with its facts.
+    #[must_use]
+    pub fn new(code: ErrorCode, detail: FailureDetail) -> Self {
+        Self {
+            code,
+            leader: None,
+            detail: Some(Box::new(detail)),
+        }
+    }
+
+    /// A failure that another node would not have given, as far as this one knows.
+    #[must_use]
+    pub fn elsewhere(code: ErrorCode, leader: Option<LeaderHint>) -> Self {
+        Self {
+            code,
+            leader,
+            detail: None,
+        }
+    }
+}
+
+/// What follows the code.
+struct Facts<'a>(Option<&'a FailureDetail>);
+
+impl fmt::Display for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |detail| write!(f, ": {detail}"))
+    }
 }
 
 /// Where to go instead.
@@ -47,7 +84,7 @@ pub struct LeaderHint {
 
 impl From<ErrorCode> for Failure {
     fn from(code: ErrorCode) -> Self {
-        Self { code, leader: None }
+        Self::elsewhere(code, None)
     }
 }
 

@@ -171,13 +171,17 @@ pub(crate) fn fetched(values: &[usize]) -> ClientApiResponse {
 }
 
 pub(crate) fn client_responses() -> Vec<ClientApiResponse> {
-    let failure = Failure {
-        code: ErrorCode::NotLeader,
-        leader: Some(LeaderHint {
+    let failure = Failure::elsewhere(
+        ErrorCode::NotLeader,
+        Some(LeaderHint {
             node: NodeId(3),
             epoch: LeaderEpoch(8),
         }),
-    };
+    );
+    let detailed = Failure::new(
+        ErrorCode::InvalidReplication,
+        FailureDetail::Replication { given: 5, max: 3 },
+    );
     vec![
         ClientApiResponse::DescribeCluster(Err(failure.clone())),
         ClientApiResponse::Produce(Ok(vec![ProducePartReply {
@@ -185,6 +189,7 @@ pub(crate) fn client_responses() -> Vec<ClientApiResponse> {
             outcome: Err(failure),
         }])),
         fetched(&[10, 70_000]),
+        ClientApiResponse::CreateTopic(Err(detailed)),
         ClientApiResponse::Trim(Ok(())),
         ClientApiResponse::NodeStats(Ok(NodeStats::default())),
     ]

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use floe_metadata::{Applied, Command, Refusal};
 use floe_model::{ErrorCode, LogIndex, NodeId, RaftGroupId};
 use floe_raft::{CallError, Proposal, ProposeError, RaftGroup, RaftNode, ReadIndexError};
-use floe_rpc::{ClusterReply, ClusterRequest, Failure, LeaderHint, Payload};
+use floe_rpc::{Awaited, ClusterReply, ClusterRequest, Failure, LeaderHint, Payload};
 
 use super::view::{MetadataView, MetadataWatch};
+use crate::failure_facts::{metadata_refusal, timed_out};
 use crate::partition::refusal;
 
 /// How long one node may take to answer before the leader is looked up again.
@@ -36,7 +37,7 @@ pub(crate) enum Rejected {
 impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         match rejected {
-            Rejected::Refused(refusal) => refusal.code().into(),
+            Rejected::Refused(refusal) => metadata_refusal(&refusal),
             Rejected::NoOutcome(failure) => failure,
         }
     }
@@ -102,7 +103,7 @@ impl Controller {
         };
         let outcome = tokio::time::timeout(timeout, attempts)
             .await
-            .unwrap_or_else(|_| Err(ErrorCode::Timeout.into()))?;
+            .unwrap_or_else(|_| Err(timed_out(Awaited::Controller, timeout)))?;
         match floe_metadata::decode_outcome(&outcome) {
             Ok(outcome) => Ok(outcome?),
             Err(error) => {
@@ -137,10 +138,9 @@ impl Controller {
                 }
             }
         };
-        let timed_out = |_| Err(ErrorCode::Timeout.into());
         tokio::time::timeout(timeout, attempts)
             .await
-            .unwrap_or_else(timed_out)
+            .unwrap_or_else(|_| Err(timed_out(Awaited::Controller, timeout)))
     }
 
     /// Answers another node's proposal. Only the controller does.
@@ -233,9 +233,6 @@ impl Controller {
                 epoch: role.epoch,
             })
         });
-        Failure {
-            code: ErrorCode::NotController,
-            leader: hint,
-        }
+        Failure::elsewhere(ErrorCode::NotController, hint)
     }
 }

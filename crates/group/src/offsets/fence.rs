@@ -24,7 +24,7 @@ pub struct Fence {
 
 impl Fence {
     /// Whether the committer may commit at all. Native committers are judged by partition, in
-    /// [`Fence::owns`].
+    /// [`Fence::owned`].
     pub(super) fn admits(&self, committer: &Committer) -> Result<(), Refusal> {
         let listed = |member_id: &MemberId| {
             let unknown = || Refusal::UnknownMember {
@@ -71,9 +71,27 @@ impl Fence {
         }
     }
 
+    /// Whether another fence of the same generation may follow. A static member of a classic
+    /// group comes back under another id within a generation, and an empty group may become
+    /// one of another kind. Only the leader of a term proposes in it, so that the order in the
+    /// log is the order of the coordinators' decisions.
+    pub(super) fn may_become(&self, other: &Self) -> bool {
+        let are_classic = self.kind == GroupKind::Classic && other.kind == GroupKind::Classic;
+        let are_empty = self.members.is_empty() && other.members.is_empty();
+        self == other || are_classic || are_empty
+    }
+
     /// Whether a native commit of one partition carries its owner's token.
-    pub(super) fn owns(&self, commit: &OffsetCommit) -> bool {
-        let token = self.tokens.get(&commit.partition);
-        token.is_some() && token == commit.token.as_ref()
+    pub(super) fn owned(&self, commit: &OffsetCommit) -> Result<(), Refusal> {
+        let (partition, given) = (commit.partition, commit.token);
+        let owner = self.tokens.get(&partition).copied();
+        if owner.is_some() && owner == given {
+            return Ok(());
+        }
+        Err(Refusal::FencedToken {
+            partition,
+            given,
+            owner,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What a command did. Travels back to the proposer, also over the wire, so append-only.
 
 use floe_model::limits::ENTRY_BYTES_MAX;
-use floe_model::{ErrorCode, Generation, GroupKind, MemberId, TopicIdPartition};
+use floe_model::{ErrorCode, FencingToken, Generation, GroupKind, MemberId, TopicIdPartition};
 use serde::{Deserialize, Serialize};
 
 use crate::versioned::{self, DecodeError};
@@ -14,11 +14,6 @@ pub type Outcome = Result<Applied, Refusal>;
 pub enum Applied {
     /// Nothing to report beyond success.
     Done,
-    /// Offsets are stored, but for these.
-    Committed {
-        /// Native: partitions refused because the token is not their owner's.
-        fenced: Vec<TopicIdPartition>,
-    },
 }
 
 /// Why a command was refused.
@@ -72,6 +67,17 @@ pub enum Refusal {
         /// Bytes allowed.
         limit: u32,
     },
+    /// A native commit names a partition with a token that is not its owner's. Nothing of the
+    /// commit is stored.
+    #[error("token of partition {} is not its owner's", .partition.partition)]
+    FencedToken {
+        /// The first such partition.
+        partition: TopicIdPartition,
+        /// Presented.
+        given: Option<FencingToken>,
+        /// The owner's, if the partition has one.
+        owner: Option<FencingToken>,
+    },
 }
 
 impl Refusal {
@@ -87,6 +93,7 @@ impl Refusal {
             Self::HasMembers => ErrorCode::GroupNotEmpty,
             Self::WrongKind { .. } | Self::MetadataTooLong { .. } => ErrorCode::InvalidRequest,
             Self::FenceConflict { .. } => ErrorCode::Internal,
+            Self::FencedToken { .. } => ErrorCode::FencedToken,
         }
     }
 }

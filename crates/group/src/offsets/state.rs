@@ -145,13 +145,12 @@ impl OffsetsState {
             let limit = OFFSET_METADATA_BYTES_MAX as u32;
             return Err(Refusal::MetadataTooLong { length, limit });
         }
+        // All or none: a member that lost one partition has an old assignment, and hears so.
+        if *committer == Committer::Native {
+            offsets.iter().try_for_each(|commit| fence.owned(commit))?;
+        }
         let committed = &mut Arc::make_mut(known).committed;
-        let mut fenced = Vec::new();
         for commit in offsets {
-            if *committer == Committer::Native && !fence.owns(&commit) {
-                fenced.push(commit.partition);
-                continue;
-            }
             let OffsetCommit {
                 partition,
                 offset,
@@ -167,10 +166,11 @@ impl OffsetsState {
             };
             committed.insert(partition, stored);
         }
-        Ok(Applied::Committed { fenced })
+        Ok(Applied::Done)
     }
 
     /// A repeated fence is no change: a new coordinator fences what its predecessor may have.
+    /// Of different ones of one generation see [`Fence::may_become`].
     fn fence(&mut self, fence: Fence) -> Outcome {
         let known = self.groups.get(&fence.group);
         let current = known.map_or(Generation(0), |group| group.generation);
@@ -179,7 +179,7 @@ impl OffsetsState {
             return Err(Refusal::StaleGeneration { current, given });
         }
         let in_force = known.and_then(|group| group.fence.as_ref());
-        if given == current && in_force.is_some_and(|in_force| **in_force != fence) {
+        if given == current && in_force.is_some_and(|in_force| !in_force.may_become(&fence)) {
             return Err(Refusal::FenceConflict { generation: given });
         }
         let group = Arc::make_mut(self.groups.entry(fence.group.clone()).or_default());
@@ -202,22 +202,24 @@ impl OffsetsState {
         Ok(Applied::Done)
     }
 
+    /// Metadata deletes a group under a new generation, so that a fence of the generation before,
+    /// repeated behind this, is refused and brings nothing back.
     fn delete_group(&mut self, group: &GroupName, given: Generation) -> Outcome {
-        let Some(known) = self.groups.get_mut(group) else {
-            return Ok(Applied::Done);
-        };
-        let current = known.generation;
+        let known = self.groups.get(group);
+        let current = known.map_or(Generation(0), |known| known.generation);
         if given < current {
             return Err(Refusal::StaleGeneration { current, given });
         }
         // A larger generation is news of an empty group that the fence has not heard yet.
-        if let Some(fence) = known.fence.as_deref().filter(|_| given == current) {
+        let fence = known.and_then(|known| known.fence.as_deref());
+        if let Some(fence) = fence.filter(|_| given == current) {
             fence.admits(&Committer::Standalone)?;
         }
-        *known = Arc::new(GroupOffsets {
+        let deleted = GroupOffsets {
             generation: given,
             ..GroupOffsets::default()
-        });
+        };
+        self.groups.insert(group.clone(), Arc::new(deleted));
         Ok(Applied::Done)
     }
 }

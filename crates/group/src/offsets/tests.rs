@@ -78,7 +78,7 @@ fn consumer(name: &str, member_epoch: i32) -> Committer {
     }
 }
 
-const PASSED: Outcome = Ok(Applied::Committed { fenced: Vec::new() });
+const PASSED: Outcome = Ok(Applied::Done);
 
 #[test]
 fn classic_commits_need_the_generation_and_a_listed_member() {
@@ -153,29 +153,34 @@ fn consumer_commits_need_the_listed_member_epoch() {
 }
 
 #[test]
-fn native_commits_pass_by_partition() {
+fn a_native_commit_with_one_stale_token_stores_nothing() {
     let mut state = OffsetsState::new();
     apply(
         &mut state,
         fence(1, GroupKind::Native, &[("a", 0)], &[(0, 5), (1, 6)]),
     )
     .unwrap();
-    let offsets = [
-        (0, 10, Some(5)),
-        (1, 10, Some(5)),
-        (2, 10, Some(6)),
-        (1, 10, None),
-    ];
-    let fenced = vec![id(1), id(2), id(1)];
-    let outcome = apply(&mut state, commit(Committer::Native, &offsets));
-    assert_eq!(outcome, Ok(Applied::Committed { fenced }));
-    assert_eq!(
-        state
-            .committed_by(&group())
-            .map(|(id, _)| *id)
-            .collect::<Vec<_>>(),
-        [id(0)]
-    );
+    let native = |offsets: &[_]| commit(Committer::Native, offsets);
+    let fenced = |partition, given: Option<u64>, owner: Option<u64>| {
+        Err(Refusal::FencedToken {
+            partition: id(partition),
+            given: given.map(FencingToken),
+            owner: owner.map(FencingToken),
+        })
+    };
+    let before = state.clone();
+    for (partition, given, owner) in [
+        (1, Some(5), Some(6)),
+        (2, Some(6), None),
+        (1, None, Some(6)),
+    ] {
+        let stale = native(&[(0, 10, Some(5)), (partition, 10, given)]);
+        assert_eq!(apply(&mut state, stale), fenced(partition, given, owner));
+        assert_eq!(state, before);
+    }
+    let both = native(&[(0, 10, Some(5)), (1, 11, Some(6))]);
+    assert_eq!(apply(&mut state, both), PASSED);
+    assert_eq!(state.committed_by(&group()).count(), 2);
 }
 
 #[test]
@@ -228,6 +233,29 @@ fn a_repeated_fence_is_no_change_and_a_different_one_a_conflict() {
 }
 
 #[test]
+fn a_returned_static_member_commits_in_its_generation_and_its_former_id_does_not() {
+    let mut state = OffsetsState::new();
+    let by = |name: &str| Committer::Classic {
+        member_id: MemberId::new(name).unwrap(),
+        generation: Generation(4),
+    };
+    apply(&mut state, fence(4, GroupKind::Classic, &[("a", 0)], &[])).unwrap();
+    assert_eq!(apply(&mut state, commit(by("a"), &[(0, 3, None)])), PASSED);
+    apply(&mut state, fence(4, GroupKind::Classic, &[("b", 0)], &[])).unwrap();
+    assert_eq!(apply(&mut state, commit(by("b"), &[(0, 4, None)])), PASSED);
+    let stale = apply(&mut state, commit(by("a"), &[(0, 3, None)]));
+    assert!(matches!(stale, Err(Refusal::UnknownMember { .. })));
+}
+
+#[test]
+fn an_empty_group_may_change_its_kind_within_a_generation() {
+    let mut state = OffsetsState::new();
+    apply(&mut state, fence(4, GroupKind::Native, &[], &[])).unwrap();
+    apply(&mut state, fence(4, GroupKind::Classic, &[], &[])).unwrap();
+    assert!(apply(&mut state, fence(4, GroupKind::Consumer, &[("a", 1)], &[])).is_err());
+}
+
+#[test]
 fn a_deleted_group_keeps_its_generation() {
     let mut state = OffsetsState::new();
     let delete = |generation| Command::DeleteGroup {
@@ -247,6 +275,30 @@ fn a_deleted_group_keeps_its_generation() {
     assert_eq!(apply(&mut state, outside), Err(Refusal::NotFenced));
     assert!(apply(&mut state, fence(7, GroupKind::Native, &[], &[])).is_err());
     apply(&mut state, fence(9, GroupKind::Native, &[], &[])).unwrap();
+}
+
+#[test]
+fn a_repeated_fence_does_not_bring_a_deleted_group_back() {
+    let mut state = OffsetsState::new();
+    let empty = |generation| fence(generation, GroupKind::Native, &[], &[]);
+    apply(&mut state, empty(8)).unwrap();
+    let delete = Command::DeleteGroup {
+        group: group(),
+        generation: Generation(9),
+    };
+    apply(&mut state, delete.clone()).unwrap();
+    let stale = Refusal::StaleGeneration {
+        current: Generation(9),
+        given: Generation(8),
+    };
+    assert_eq!(apply(&mut state, empty(8)), Err(stale));
+    assert_eq!(state.fenced(&group()), None);
+    // Outsiders may begin anew, and a deletion that comes again is none of a later generation.
+    apply(&mut state, empty(9)).unwrap();
+    apply(&mut state, commit(Committer::Standalone, &[(0, 3, None)])).unwrap();
+    apply(&mut state, fence(10, GroupKind::Native, &[("a", 0)], &[])).unwrap();
+    assert!(apply(&mut state, delete).is_err());
+    assert_eq!(state.committed_by(&group()).count(), 1);
 }
 
 #[test]
@@ -479,15 +531,20 @@ proptest! {
                         prop_assert_eq!(after.cloned(), before);
                     }
                 }
-                Step::Delete => {
+                // Metadata deletes only empty groups, and under a new generation.
+                Step::Delete if world.members.is_empty() => {
+                    let repeated = world.state.fenced(&group()).cloned();
+                    world.generation += 1;
                     let generation = Generation(world.generation);
                     let command = Command::DeleteGroup { group: group(), generation };
                     log.push(command.clone());
-                    if apply(&mut world.state, command).is_ok() {
-                        world.kind = None;
-                        world.tokens.clear();
-                    } else {
-                        prop_assert!(!world.members.is_empty());
+                    prop_assert_eq!(apply(&mut world.state, command), Ok(Applied::Done));
+                    world.kind = None;
+                    world.tokens.clear();
+                    if let Some(repeated) = repeated {
+                        log.push(Command::Fence(repeated.clone()));
+                        prop_assert!(apply(&mut world.state, Command::Fence(repeated)).is_err());
+                        prop_assert_eq!(world.state.fenced(&group()), None);
                     }
                 }
                 Step::StaleFence(behind) => {
@@ -495,7 +552,7 @@ proptest! {
                     log.push(stale.clone());
                     prop_assert!(world.generation < 1 || apply(&mut world.state, stale).is_err());
                 }
-                Step::Commit(..) => {}
+                Step::Commit(..) | Step::Delete => {}
             }
         }
         if world.generation > 0 {

@@ -88,7 +88,7 @@ pub(super) fn complete_rebalance(state: &mut State, rebalance: Rebalance) -> Cha
             member_id: member_id.clone(),
         });
     }
-    let generation = Generation(current.0.checked_add(1).ok_or(Refusal::Exhausted)?);
+    let generation = following(current)?;
     let (owners, next_token) = hand_out(state, &rebalance.group, rebalance.owners)?;
     let tokens = owners
         .iter()
@@ -106,6 +106,11 @@ pub(super) fn complete_rebalance(state: &mut State, rebalance: Rebalance) -> Cha
     state.retired_groups.remove(&rebalance.group);
     state.groups.insert(rebalance.group, Arc::new(record));
     Ok((Applied::Rebalanced { generation, tokens }, Reach::Facts))
+}
+
+fn following(generation: Generation) -> Result<Generation, Refusal> {
+    let next = generation.0.checked_add(1).ok_or(Refusal::Exhausted)?;
+    Ok(Generation(next))
 }
 
 /// The owners with their tokens: kept where the owner stays, new everywhere else.
@@ -230,20 +235,28 @@ pub(super) fn replace_member(
     Ok((Applied::Done, Reach::Facts))
 }
 
+/// Deletes a group without members, also one that only ever had outsiders and so no record. The
+/// generation moves on: whatever of the deleted group is still under way is then stale.
 pub(super) fn delete(
     state: &mut State,
     group: GroupName,
     coordinator_epoch: LeaderEpoch,
 ) -> Change {
     check_coordinator(state, &group, coordinator_epoch)?;
-    let Some(record) = state.groups.get(&group) else {
-        return Err(Refusal::UnknownGroup { group });
+    let (generation, next_token) = match state.groups.get(&group) {
+        Some(record) if !record.members.is_empty() => {
+            let members = u32::try_from(record.members.len()).unwrap_or(u32::MAX);
+            return Err(Refusal::GroupNotEmpty { group, members });
+        }
+        Some(record) => (record.generation, record.next_token),
+        None => {
+            let retired = state.retired_groups.get(&group).copied();
+            retired.map_or((Generation::default(), TOKENS_FIRST), |retired| {
+                (retired.generation, retired.next_token)
+            })
+        }
     };
-    if !record.members.is_empty() {
-        let members = u32::try_from(record.members.len()).unwrap_or(u32::MAX);
-        return Err(Refusal::GroupNotEmpty { group, members });
-    }
-    let (generation, next_token) = (record.generation, record.next_token);
+    let generation = following(generation)?;
     state.groups.remove(&group);
     state.retired_groups.insert(
         group,

@@ -637,14 +637,13 @@ fn a_deleted_group_never_starts_over() {
         group: group(),
         coordinator_epoch: LeaderEpoch(1),
     };
-    assert_eq!(
-        apply(&mut state, delete()),
-        Err(Refusal::UnknownGroup { group: group() })
-    );
+    // Outsiders only: what they committed is fenced by generation 0, the next is another.
+    apply(&mut state, delete()).unwrap();
+    assert_eq!(state.generation_of(&group()), Generation(1));
     assert_eq!(
         tokens(complete(
             &mut state,
-            rebalance(0, 1, &[(partition(1, 0), "a")])
+            rebalance(1, 1, &[(partition(1, 0), "a")])
         )),
         [1]
     );
@@ -653,21 +652,24 @@ fn a_deleted_group_never_starts_over() {
         members: 1,
     };
     assert_eq!(apply(&mut state, delete()), Err(not_empty));
-    complete(&mut state, rebalance(1, 1, &[])).unwrap();
+    complete(&mut state, rebalance(2, 1, &[])).unwrap();
     apply(&mut state, delete()).unwrap();
     assert_eq!(
         (state.group(&group()), state.generation_of(&group())),
-        (None, Generation(2))
+        (None, Generation(4))
     );
-    assert!(complete(&mut state, rebalance(0, 1, &[(partition(1, 0), "a")])).is_err());
+    for former in [0, 3] {
+        let late = rebalance(former, 1, &[(partition(1, 0), "a")]);
+        assert!(complete(&mut state, late).is_err());
+    }
     assert_eq!(
         tokens(complete(
             &mut state,
-            rebalance(2, 1, &[(partition(1, 0), "a")])
+            rebalance(4, 1, &[(partition(1, 0), "a")])
         )),
         [2]
     );
-    assert_eq!(state.generation_of(&group()), Generation(3));
+    assert_eq!(state.generation_of(&group()), Generation(5));
 }
 
 #[test]

@@ -72,10 +72,8 @@ impl State {
             node,
             epoch: log.epoch,
         });
-        Some(Failure {
-            code: ErrorCode::NotLeader,
-            leader: hint.filter(|_| gives_hints),
-        })
+        let hint = hint.filter(|_| gives_hints);
+        Some(Failure::elsewhere(ErrorCode::NotLeader, hint))
     }
 }
 
