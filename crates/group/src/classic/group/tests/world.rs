@@ -26,6 +26,8 @@ pub(super) enum Act {
     Arrive,
     Lose,
     LoseAnswer,
+    /// All clients that ask for nothing join and sync, and all that is on its way arrives.
+    Settle,
     FailOver {
         is_arriving: bool,
     },
@@ -48,6 +50,7 @@ impl Arbitrary for Act {
             10 => Just(Act::Arrive),
             1 => Just(Act::Lose),
             1 => Just(Act::LoseAnswer),
+            2 => Just(Act::Settle),
             1 => any::<bool>().prop_map(|is_arriving| Act::FailOver { is_arriving }),
         ]
         .boxed()
@@ -137,6 +140,7 @@ impl World {
             Act::Arrive => self.arrive(true, true),
             Act::Lose => self.arrive(false, false),
             Act::LoseAnswer => self.arrive(true, false),
+            Act::Settle => self.settle(),
             Act::FailOver { is_arriving } => self.fail_over(is_arriving),
         }
         self.check();
@@ -314,6 +318,24 @@ impl World {
                 Some(former.member_id.as_str()),
                 "a former member committed"
             );
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..3 {
+            for client in 0..CLIENTS {
+                self.join(client);
+            }
+            self.arrive(true, true);
+            self.arrive(true, true);
+        }
+        self.pass(self.delay.into());
+        for _ in 0..2 {
+            self.arrive(true, true);
+            self.arrive(true, true);
+            for client in 0..CLIENTS {
+                self.sync(client);
+            }
         }
     }
 
