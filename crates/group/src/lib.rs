@@ -10,7 +10,8 @@ pub mod classic;
 pub mod native;
 pub mod offsets;
 mod recorded_member;
-mod versioned;
 
+pub use floe_model::versioned::DecodeError;
 pub use recorded_member::RecordedMember;
-pub use versioned::DecodeError;
+
+use floe_model::versioned;

@@ -16,11 +16,11 @@ mod replica_set;
 mod state;
 mod topic;
 mod topic_config;
-mod versioned;
 
 pub use apply::apply;
 pub use cluster::{DeadReplica, Formation, NodeRecord, NodeRegistration};
 pub use command::{Command, MemberRecord, NewTopic, Rebalance, decode, encode};
+pub use floe_model::versioned::DecodeError;
 pub use group_record::{GroupRecord, Ownership};
 pub use outcome::{Applied, Outcome, decode_outcome, encode_outcome};
 pub use refusal::{AssignmentFault, Refusal};
@@ -31,4 +31,5 @@ pub use topic_config::{
     ConfigEdit, ConfigError, Effect, SETTINGS, Setting, SettingKind, StoredCompression,
     TopicConfig, setting, settings_table,
 };
-pub use versioned::DecodeError;
+
+use floe_model::versioned;

@@ -10,6 +10,7 @@ mod id;
 pub mod limits;
 mod name;
 mod offset;
+pub mod versioned;
 
 pub use cluster::{Acks, GroupKind, NodeAddress, TopicIdPartition, TopicPartition};
 pub use error_code::ErrorCode;
