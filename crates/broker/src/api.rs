@@ -9,3 +9,10 @@ pub use floe_rpc::{
     Payload, Produce, ProducePart, ProducePartReply, Produced, ProducerIdentity, TopicInfo, Topics,
     TopicsRequest, Trim, WireBatch,
 };
+pub use floe_metadata::{
+    ConfigEdit, Effect, SETTINGS, Setting, SettingKind, StoredCompression, TopicConfig, setting,
+    settings_table,
+};
+
+pub use crate::administration::{Intent, PlannedTopic, TopicPlan};
+pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};

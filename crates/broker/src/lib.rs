@@ -5,6 +5,7 @@
 //! in bytes or entries, and nothing is acknowledged that Raft has not committed (or, where the
 //! caller asked for less, what the caller asked for). Several nodes run in one process.
 
+mod administration;
 mod admission;
 pub mod api;
 mod bootstrap;
@@ -30,6 +31,7 @@ mod metrics;
 mod node;
 mod offsets;
 mod partition;
+mod partition_facts;
 mod partitions;
 mod produce;
 mod producer_ids;

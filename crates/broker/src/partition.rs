@@ -16,13 +16,17 @@ use std::sync::Arc;
 
 use floe_env::Env;
 use floe_journal::GroupLog;
-use floe_model::{ErrorCode, LeaderEpoch, Offset, RaftGroupId, TopicIdPartition, TopicName};
+use floe_model::{
+    ErrorCode, LeaderEpoch, Offset, RaftGroupId, Sequence, TopicIdPartition, TopicName,
+};
 use floe_raft::{Proposal, ProposeError, RaftGroup, Role};
 use floe_rpc::{Failure, LeaderHint};
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
+
+use crate::partition_facts::ActiveProducer;
 
 pub(crate) use control::Control;
 pub(crate) use machine::PartitionMachine;
@@ -83,6 +87,26 @@ impl Partition {
 
     pub(crate) fn log_start_offset(&self) -> Offset {
         self.state.lock().log_start_offset
+    }
+
+    /// Each leader epoch with records and where it began, ascending.
+    pub(crate) fn epochs(&self) -> Vec<(LeaderEpoch, Offset)> {
+        self.state.lock().epochs.clone()
+    }
+
+    /// The idempotent producers that have a batch here.
+    pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
+        let state = self.state.lock();
+        let producers = state.producers.iter().map(|(&producer_id, producer)| {
+            let last = producer.batches.back();
+            ActiveProducer {
+                producer_id,
+                producer_epoch: producer.epoch,
+                last_sequence: last.map_or(Sequence(-1), |batch| batch.last_sequence),
+                last_seen_ms: producer.last_seen_ms,
+            }
+        });
+        producers.collect()
     }
 
     /// The epoch in which this replica may serve, or who may.

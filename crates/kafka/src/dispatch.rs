@@ -4,7 +4,14 @@
 //! does not is unknown here, whatever the codec can decode.
 
 use bytes::Bytes;
-use floe_kafka_codec::messages::{ApiVersionsRequest, MetadataRequest};
+use floe_kafka_codec::messages::{
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
+    IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ListPartitionReassignmentsRequest,
+    MetadataRequest, OffsetForLeaderEpochRequest,
+};
 use floe_kafka_codec::{ApiKey, Frame, Request, RequestHeader};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -55,6 +62,22 @@ macro_rules! served {
 served! {
     Metadata MetadataRequest metadata;
     ApiVersions ApiVersionsRequest api_versions;
+    CreateTopics CreateTopicsRequest create_topics;
+    DeleteTopics DeleteTopicsRequest delete_topics;
+    DeleteRecords DeleteRecordsRequest delete_records;
+    OffsetForLeaderEpoch OffsetForLeaderEpochRequest offset_for_leader_epoch;
+    DescribeConfigs DescribeConfigsRequest describe_configs;
+    AlterConfigs AlterConfigsRequest alter_configs;
+    DescribeLogDirs DescribeLogDirsRequest describe_log_dirs;
+    CreatePartitions CreatePartitionsRequest create_partitions;
+    ElectLeaders ElectLeadersRequest elect_leaders;
+    IncrementalAlterConfigs IncrementalAlterConfigsRequest incremental_alter_configs;
+    AlterPartitionReassignments AlterPartitionReassignmentsRequest alter_partition_reassignments;
+    ListPartitionReassignments ListPartitionReassignmentsRequest list_partition_reassignments;
+    DescribeCluster DescribeClusterRequest describe_cluster;
+    DescribeProducers DescribeProducersRequest describe_producers;
+    ListConfigResources ListConfigResourcesRequest list_config_resources;
+    DescribeTopicPartitions DescribeTopicPartitionsRequest describe_topic_partitions;
 }
 
 /// Begins with a request. What must happen in the order of arrival happens in this call; the rest

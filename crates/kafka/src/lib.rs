@@ -7,9 +7,12 @@
 //! One file per API in [`api`], one table of what is served in [`dispatch`], one error map in
 //! [`errors`]. Versions stand in the codec's table, the only other place that knows them.
 
+mod admin_error;
 mod api;
 mod authorized_operations;
 mod compatibility;
+mod config_entries;
+mod config_resource;
 mod connection;
 mod context;
 mod dispatch;
@@ -19,6 +22,7 @@ mod frame_reader;
 mod frame_writer;
 mod gateway;
 mod limits;
+mod node_settings;
 
 pub use compatibility::api_table;
 pub use gateway::Gateway;

@@ -65,7 +65,7 @@ fn brokers(endpoints: &Endpoints) -> Vec<MetadataResponseBroker> {
 
 /// The node that administrative requests go to. Any node takes them, so one that clients can
 /// reach stands in for a controller that they cannot.
-fn controller(cx: &RequestContext, endpoints: &Endpoints) -> i32 {
+pub(super) fn controller(cx: &RequestContext, endpoints: &Endpoints) -> i32 {
     let controller = cx.broker().controller();
     let reachable = controller.and_then(|node| endpoints.get(node));
     reachable
@@ -154,7 +154,7 @@ fn found(info: &TopicInfo, endpoints: &Endpoints) -> MetadataResponseTopic {
     }
 }
 
-fn partition(info: &PartitionInfo, endpoints: &Endpoints) -> MetadataResponsePartition {
+pub(super) fn partition(info: &PartitionInfo, endpoints: &Endpoints) -> MetadataResponsePartition {
     let ids = |nodes: &[NodeId]| nodes.iter().map(|&node| kafka_id(node)).collect();
     let offline = info
         .replicas

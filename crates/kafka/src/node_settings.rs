@@ -1,0 +1,184 @@
+//! The settings of this node under Kafka's names: what clients and tools look up before they make
+//! topics or groups. All are read when the node starts.
+
+use floe_broker::NodeConfig;
+use floe_broker::api::{Effect, SETTINGS, Setting};
+
+use crate::config_entries::{ConfigSource, ConfigType};
+use crate::context::RequestContext;
+use crate::endpoints::kafka_id;
+
+/// One setting of the node.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeSetting {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) kind: ConfigType,
+    pub(crate) source: ConfigSource,
+    pub(crate) doc: &'static str,
+}
+
+/// What cannot be configured: name, type, value, meaning.
+const FIXED: &[(&str, ConfigType, &str, &str)] = &[
+    (
+        "authorizer.class.name",
+        ConfigType::String,
+        "",
+        "There is no access control.",
+    ),
+    (
+        "controlled.shutdown.enable",
+        ConfigType::Boolean,
+        "true",
+        "A node that stops hands its leaders over first.",
+    ),
+    (
+        "delete.topic.enable",
+        ConfigType::Boolean,
+        "true",
+        "Topics can be deleted.",
+    ),
+    (
+        "log.retention.hours",
+        ConfigType::Int,
+        "168",
+        "Hours after which records are removed, unless the topic says otherwise.",
+    ),
+    (
+        "process.roles",
+        ConfigType::List,
+        "broker,controller",
+        "Every node is both.",
+    ),
+    (
+        "producer.id.expiration.ms",
+        ConfigType::Int,
+        "86400000",
+        "Silence, in the time of the log, after which a partition forgets a producer.",
+    ),
+    (
+        "security.inter.broker.protocol",
+        ConfigType::String,
+        "PLAINTEXT",
+        "How nodes talk to each other.",
+    ),
+];
+
+/// Every setting of this node, by name.
+pub(crate) fn node_settings(cx: &RequestContext) -> Vec<NodeSetting> {
+    let config = cx.broker().config();
+    let mut settings = configured(cx, config);
+    settings.extend(FIXED.iter().map(|&(name, kind, value, doc)| NodeSetting {
+        name,
+        value: Some(value.to_owned()),
+        kind,
+        source: ConfigSource::Default,
+        doc,
+    }));
+    settings.extend(SETTINGS.iter().filter_map(|row| topic_default(row, config)));
+    settings.sort_by_key(|setting| setting.name);
+    settings
+}
+
+/// The node-wide default of a topic setting.
+fn topic_default(row: &Setting, config: &NodeConfig) -> Option<NodeSetting> {
+    let name = row.node_key.filter(|_| row.effect != Effect::Retired)?;
+    let (value, source) = match row.key {
+        "segment.bytes" => from_node(&config.journal.partition_segment_bytes, row.default),
+        "segment.ms" => from_node(&config.journal.partition_segment_ms, row.default),
+        _ => (row.default.to_owned(), ConfigSource::Default),
+    };
+    Some(NodeSetting {
+        name,
+        value: Some(value),
+        kind: ConfigType::of(row.kind),
+        source,
+        doc: row.doc,
+    })
+}
+
+/// A configured value, and whether somebody chose it.
+fn from_node(value: &impl ToString, default: &str) -> (String, ConfigSource) {
+    let value = value.to_string();
+    let source = if value == default {
+        ConfigSource::Default
+    } else {
+        ConfigSource::Node
+    };
+    (value, source)
+}
+
+fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {
+    let set = |name, kind, value: String, doc| NodeSetting {
+        name,
+        value: Some(value),
+        kind,
+        source: ConfigSource::Node,
+        doc,
+    };
+    let node_id = kafka_id(config.node_id).to_string();
+    let endpoints = cx.endpoints();
+    let listener = endpoints
+        .get(config.node_id)
+        .map(|endpoint| format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
+    let replication = cx.broker().nodes().len().clamp(1, 3).to_string();
+    let data_dir = config.data_dir.display().to_string();
+    vec![
+        set(
+            "auto.create.topics.enable",
+            ConfigType::Boolean,
+            config.auto_create_topics.to_string(),
+            "Whether asking for an unknown topic makes it.",
+        ),
+        set(
+            "broker.id",
+            ConfigType::Int,
+            node_id.clone(),
+            "The node's place in the cluster.",
+        ),
+        set(
+            "default.replication.factor",
+            ConfigType::Int,
+            replication,
+            "Replicas of a topic that does not say: 3, or as many as there are nodes.",
+        ),
+        set(
+            "log.dirs",
+            ConfigType::String,
+            data_dir,
+            "Where the node keeps everything.",
+        ),
+        set(
+            "log.retention.check.interval.ms",
+            ConfigType::Long,
+            config.retention_check.as_millis().to_string(),
+            "How often retention looks at the partitions that are due.",
+        ),
+        set(
+            "node.id",
+            ConfigType::Int,
+            node_id,
+            "The node's place in the cluster.",
+        ),
+        set(
+            "num.partitions",
+            ConfigType::Int,
+            config.default_partitions.to_string(),
+            "Partitions of a topic that does not say.",
+        ),
+        NodeSetting {
+            name: "advertised.listeners",
+            value: listener,
+            kind: ConfigType::String,
+            source: ConfigSource::Node,
+            doc: "What Kafka clients are told to connect to.",
+        },
+        NodeSetting {
+            name: "broker.rack",
+            value: config.rack.clone(),
+            kind: ConfigType::String,
+            source: ConfigSource::Node,
+            doc: "Failure domain for the placement of replicas.",
+        },
+    ]
+}
