@@ -16,3 +16,5 @@ pub use floe_metadata::{
 
 pub use crate::administration::{Intent, PlannedTopic, TopicPlan};
 pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};
+pub use crate::lookup::LogEnds;
+pub use crate::offset_search::{FoundOffset, OffsetSought};

@@ -29,6 +29,7 @@ mod membership;
 mod metadata;
 mod metrics;
 mod node;
+mod offset_search;
 mod offsets;
 mod partition;
 mod partition_facts;

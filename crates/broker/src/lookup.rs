@@ -1,10 +1,22 @@
 //! What this node knows without asking anybody: it may be behind, and it answers also while the
 //! node starts and stops.
 
-use floe_model::{ClusterId, NodeId, TopicId, TopicName};
-use floe_rpc::{NodeInfo, TopicInfo};
+use floe_model::{ClusterId, LeaderEpoch, NodeId, Offset, TopicId, TopicName};
+use floe_rpc::{NodeInfo, PartitionKey, TopicInfo};
 
 use crate::Broker;
+use crate::broker::identity;
+
+/// The ends of a partition's log as its replica here has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEnds {
+    /// First readable offset.
+    pub log_start_offset: Offset,
+    /// First uncommitted offset.
+    pub high_watermark: Offset,
+    /// The epoch in which this node leads, if it does.
+    pub serving_epoch: Option<LeaderEpoch>,
+}
 
 impl Broker {
     /// This node.
@@ -54,10 +66,27 @@ impl Broker {
         state.topic(topic_id).map(|topic| self.topic_info(topic))
     }
 
+    /// Whether there is a topic with this id.
+    #[must_use]
+    pub fn has_topic(&self, topic_id: &TopicId) -> bool {
+        self.core.metadata.state().topic(topic_id).is_some()
+    }
+
     /// The id of the topic with this name.
     #[must_use]
     pub fn topic_id_named(&self, name: &TopicName) -> Option<TopicId> {
         let state = self.core.metadata.state();
         state.topic_named(name).map(|topic| topic.topic_id)
+    }
+
+    /// The ends of a partition's log, if a replica of it is here.
+    #[must_use]
+    pub fn log_ends(&self, key: PartitionKey) -> Option<LogEnds> {
+        let partition = self.core.partitions.get(&identity(key))?;
+        Some(LogEnds {
+            log_start_offset: partition.log_start_offset(),
+            high_watermark: partition.log().high_watermark(),
+            serving_epoch: partition.role().serving_epoch(),
+        })
     }
 }

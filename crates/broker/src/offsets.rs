@@ -1,10 +1,9 @@
 //! Looks offsets up and moves log starts.
 
-use floe_model::{ErrorCode, Offset};
-use floe_rpc::{Failure, ListOffsets, ListOffsetsPart, ListedOffset, OffsetAt, Trim};
+use floe_rpc::{Failure, ListOffsets, ListedOffset, OffsetAt, Trim};
 
 use crate::Broker;
-use crate::fetch::read_failure;
+use crate::offset_search::OffsetSought;
 use crate::partition::Control;
 
 impl Broker {
@@ -16,32 +15,19 @@ impl Broker {
         self.check_serving()?;
         let mut listed = Vec::with_capacity(request.parts.len());
         for part in request.parts {
-            let outcome = self.find_offset(&part).await;
+            let sought = match part.at {
+                OffsetAt::Start => OffsetSought::Start,
+                OffsetAt::End => OffsetSought::End,
+                OffsetAt::Timestamp(at_ms) => OffsetSought::Timestamp(at_ms),
+            };
+            let found = self.find_offset(part.key, None, sought).await;
+            let outcome = found.map(|found| found.map(|found| found.offset));
             listed.push(ListedOffset {
                 key: part.key,
                 outcome,
             });
         }
         Ok(listed)
-    }
-
-    async fn find_offset(&self, part: &ListOffsetsPart) -> Result<Option<Offset>, Failure> {
-        let (partition, epoch) = self.led(part.key).await?;
-        if !partition.leads_for_certain(epoch).await {
-            return Err(ErrorCode::NotLeader.into());
-        }
-        let log_start_offset = partition.log_start_offset();
-        match part.at {
-            OffsetAt::Start => Ok(Some(log_start_offset)),
-            OffsetAt::End => Ok(Some(partition.log().high_watermark())),
-            OffsetAt::Timestamp(timestamp_ms) => {
-                let found = partition.log().offset_for_timestamp(timestamp_ms).await;
-                let found = found.map_err(|error| read_failure(&partition, &error))?;
-                let committed = partition.log().high_watermark();
-                let offset = found.map(|(offset, _)| offset.max(log_start_offset));
-                Ok(offset.filter(|&offset| offset < committed))
-            }
-        }
     }
 
     /// Moves the log start of partitions forward.

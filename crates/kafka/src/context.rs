@@ -7,11 +7,13 @@ use floe_broker::Broker;
 use floe_env::Env;
 
 use crate::endpoints::Endpoints;
+use crate::fetch_sessions::FetchSessions;
 
 /// What all connections of a gateway share.
 pub(crate) struct Shared {
     pub(crate) broker: Broker,
     pub(crate) env: Env,
+    pub(crate) fetch_sessions: FetchSessions,
 }
 
 /// One request's surroundings. Handlers keep no state between requests but in [`Shared`].

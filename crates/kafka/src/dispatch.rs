@@ -8,15 +8,17 @@ use floe_kafka_codec::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ListPartitionReassignmentsRequest,
-    MetadataRequest, OffsetForLeaderEpochRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
+    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use floe_kafka_codec::{ApiKey, Frame, Request, RequestHeader};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::api;
+use crate::api::produce::Outcome;
 use crate::context::RequestContext;
 
 /// A request before its body is decoded.
@@ -37,8 +39,9 @@ pub(crate) enum Answer {
 
 macro_rules! served {
     ($($key:ident $request:ident $module:ident;)*) => {
-        /// The APIs that are served and advertised, by ascending key.
-        pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$key,)*];
+        /// The APIs that are served and advertised, by ascending key. Produce does not begin like
+        /// the others: see [`begin`].
+        pub(crate) const SERVED: &[ApiKey] = &[ApiKey::Produce, $(ApiKey::$key,)*];
 
         async fn answer(api: ApiKey, cx: RequestContext, received: Received) -> Answer {
             match api {
@@ -52,7 +55,6 @@ macro_rules! served {
                     let response = Box::pin(api::$module::handle(&cx, version, request)).await;
                     encode::<$request>(&response, &received.header)
                 })*
-                #[allow(unreachable_patterns, reason = "all are served when the table is full")]
                 _ => Answer::Close,
             }
         }
@@ -60,11 +62,14 @@ macro_rules! served {
 }
 
 served! {
+    Fetch FetchRequest fetch;
+    ListOffsets ListOffsetsRequest list_offsets;
     Metadata MetadataRequest metadata;
     ApiVersions ApiVersionsRequest api_versions;
     CreateTopics CreateTopicsRequest create_topics;
     DeleteTopics DeleteTopicsRequest delete_topics;
     DeleteRecords DeleteRecordsRequest delete_records;
+    InitProducerId InitProducerIdRequest init_producer_id;
     OffsetForLeaderEpoch OffsetForLeaderEpochRequest offset_for_leader_epoch;
     DescribeConfigs DescribeConfigsRequest describe_configs;
     AlterConfigs AlterConfigsRequest alter_configs;
@@ -98,7 +103,27 @@ pub(crate) fn begin(cx: RequestContext, received: Received) -> BoxFuture<'static
         };
         return std::future::ready(answer).boxed();
     }
+    if api == ApiKey::Produce {
+        return begin_produce(cx, received);
+    }
     answer(api, cx, received).boxed()
+}
+
+/// Offers the batches in this call, so that they are appended in the order of their requests.
+fn begin_produce(cx: RequestContext, received: Received) -> BoxFuture<'static, Answer> {
+    let Some(request) = decode::<ProduceRequest>(&cx, &received) else {
+        return std::future::ready(Answer::Close).boxed();
+    };
+    let produced = api::produce::begin(cx, received.header.api_version, request);
+    let header = received.header;
+    async move {
+        match produced.await {
+            Outcome::Respond(response) => encode::<ProduceRequest>(&response, &header),
+            Outcome::Silent => Answer::Nothing,
+            Outcome::Close => Answer::Close,
+        }
+    }
+    .boxed()
 }
 
 /// There is no typed answer to a request of an unknown version.

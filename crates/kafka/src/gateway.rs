@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::GatewayLimits;
 use crate::connection::{ConnectionSetting, serve};
 use crate::context::Shared;
+use crate::fetch_sessions::FetchSessions;
 
 /// Pause after a failed accept, so that running out of descriptors does not spin.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -37,6 +38,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             broker,
             env: env.clone(),
+            fetch_sessions: FetchSessions::default(),
         });
         let setting = ConnectionSetting {
             shared,

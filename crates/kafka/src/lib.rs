@@ -18,11 +18,15 @@ mod context;
 mod dispatch;
 mod endpoints;
 mod errors;
+mod fetch_sessions;
 mod frame_reader;
 mod frame_writer;
 mod gateway;
+mod leader_hints;
 mod limits;
 mod node_settings;
+mod produced_batch;
+mod topic_lookup;
 
 pub use compatibility::api_table;
 pub use gateway::Gateway;

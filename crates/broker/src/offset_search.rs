@@ -1,0 +1,138 @@
+//! Finds a place in a log together with what is known of the record there.
+//!
+//! Only a leader that a majority confirms answers: a position below what a reader already had
+//! would look like lost records.
+
+use floe_model::{ErrorCode, LeaderEpoch, Offset};
+use floe_rpc::{Failure, PartitionKey};
+
+use crate::Broker;
+use crate::fetch::read_failure;
+use crate::partition::Partition;
+
+/// What to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetSought {
+    /// The log start.
+    Start,
+    /// The high watermark.
+    End,
+    /// The first record with this timestamp or a later one, milliseconds since the epoch.
+    Timestamp(i64),
+    /// The first record with the largest timestamp of all.
+    LargestTimestamp,
+}
+
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundOffset {
+    /// Where.
+    pub offset: Offset,
+    /// Of the record there, if one was sought.
+    pub timestamp_ms: Option<i64>,
+    /// The epoch that the record there has or, at the end, will have; `None` when unknown.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+impl Broker {
+    /// Finds a place; `None` when no record is that late. `current` is the epoch that the caller
+    /// believes the leader to be in, if it knows one.
+    ///
+    /// # Errors
+    /// This node does not lead the partition for certain, or `current` is not its epoch.
+    pub async fn find_offset(
+        &self,
+        key: PartitionKey,
+        current: Option<LeaderEpoch>,
+        sought: OffsetSought,
+    ) -> Result<Option<FoundOffset>, Failure> {
+        self.check_serving()?;
+        let (partition, epoch) = self.led(key).await?;
+        match current {
+            Some(current) if current < epoch => return Err(ErrorCode::FencedEpoch.into()),
+            Some(current) if current > epoch => return Err(ErrorCode::UnknownEpoch.into()),
+            Some(_) | None => {}
+        }
+        if !partition.leads_for_certain(epoch).await {
+            return Err(ErrorCode::NotLeader.into());
+        }
+        let found = match sought {
+            OffsetSought::Start => Some(log_start(&partition)),
+            OffsetSought::End => Some(FoundOffset {
+                offset: partition.log().high_watermark(),
+                timestamp_ms: None,
+                leader_epoch: Some(epoch),
+            }),
+            OffsetSought::Timestamp(at_ms) => record_at(&partition, at_ms).await?,
+            OffsetSought::LargestTimestamp => largest(&partition).await?,
+        };
+        Ok(found)
+    }
+}
+
+fn log_start(partition: &Partition) -> FoundOffset {
+    let offset = partition.log_start_offset();
+    let epochs = partition.epochs();
+    let below = epochs.partition_point(|&(_, first)| first <= offset);
+    let leader_epoch = below.checked_sub(1).map(|place| epochs[place].0);
+    FoundOffset {
+        offset,
+        timestamp_ms: None,
+        leader_epoch,
+    }
+}
+
+/// The first committed record at or after the log start whose timestamp is `at_ms` or later.
+async fn record_at(partition: &Partition, at_ms: i64) -> Result<Option<FoundOffset>, Failure> {
+    let log = partition.log();
+    let found = log.offset_for_timestamp(at_ms).await;
+    let Some((offset, timestamp_ms)) = found.map_err(|error| read_failure(partition, &error))?
+    else {
+        return Ok(None);
+    };
+    let start = partition.log_start_offset();
+    if offset >= log.high_watermark() {
+        return Ok(None);
+    }
+    // Below the log start: the first one that is left may be earlier than `at_ms`, and is not
+    // later than the one sought.
+    let offset = offset.max(start);
+    let epochs = partition.epochs();
+    let below = epochs.partition_point(|&(_, first)| first <= offset);
+    Ok(Some(FoundOffset {
+        offset,
+        timestamp_ms: Some(timestamp_ms),
+        leader_epoch: below.checked_sub(1).map(|place| epochs[place].0),
+    }))
+}
+
+/// Climbs from the largest timestamp of the written segments to that of the newest records.
+async fn largest(partition: &Partition) -> Result<Option<FoundOffset>, Failure> {
+    let segments = partition.log().segments();
+    let written = segments.iter().map(|segment| segment.max_timestamp_ms);
+    let mut sought_ms = written.max().unwrap_or(i64::MIN);
+    let mut largest = None;
+    while let Some(found) = record_at(partition, sought_ms).await? {
+        let at_ms = batch_max(partition, &found).await?;
+        if at_ms > sought_ms {
+            // The batch holds a later record than the one that was found in it.
+            sought_ms = at_ms;
+            continue;
+        }
+        largest = Some(found);
+        let Some(later_ms) = sought_ms.checked_add(1) else {
+            break;
+        };
+        sought_ms = later_ms;
+    }
+    Ok(largest)
+}
+
+/// The largest timestamp in the batch of a record.
+async fn batch_max(partition: &Partition, found: &FoundOffset) -> Result<i64, Failure> {
+    let log = partition.log();
+    let batches = log.fetch(found.offset, 1, log.high_watermark()).await;
+    let batches = batches.map_err(|error| read_failure(partition, &error))?;
+    let max_ms = batches.first().map(|batch| batch.header().max_timestamp_ms);
+    Ok(max_ms.or(found.timestamp_ms).unwrap_or(i64::MIN))
+}
