@@ -1,6 +1,11 @@
 //! The messages of a [`Broker`](crate::Broker)'s methods, for callers in this process that have
 //! nothing to do with the native protocol.
 
+pub use floe_group::classic;
+pub use floe_metadata::{
+    ConfigEdit, Effect, SETTINGS, Setting, SettingKind, StoredCompression, TopicConfig, setting,
+    settings_table,
+};
 pub use floe_rpc::{
     AlterTopic, AssignedPartition, Assignor, ClusterInfo, CommitOffsets, CommittedOffset,
     CreateTopic, ElectLeaders, Failure, Fetch, FetchOffsets, FetchPart, FetchPartReply,
@@ -9,12 +14,10 @@ pub use floe_rpc::{
     Payload, Produce, ProducePart, ProducePartReply, Produced, ProducerIdentity, TopicInfo, Topics,
     TopicsRequest, Trim, WireBatch,
 };
-pub use floe_metadata::{
-    ConfigEdit, Effect, SETTINGS, Setting, SettingKind, StoredCompression, TopicConfig, setting,
-    settings_table,
-};
 
 pub use crate::administration::{Intent, PlannedTopic, TopicPlan};
-pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};
+pub use crate::classic_groups::{Claimant, GroupFailure, GroupSnapshot, JoinOutcome, StoredOffset};
+pub use crate::coordinator::{GroupState, ListedGroup};
 pub use crate::lookup::LogEnds;
 pub use crate::offset_search::{FoundOffset, OffsetSought};
+pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};

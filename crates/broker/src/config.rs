@@ -41,6 +41,8 @@ pub struct NodeConfig {
     pub journal: JournalConfig,
     /// Liveness settings.
     pub raft: RaftTimings,
+    /// What classic consumer groups may ask for.
+    pub classic_groups: floe_group::classic::Limits,
     /// How often retention looks at the partitions that are due.
     pub retention_check: Duration,
     /// Produce requests in progress on this node, bytes; more are answered `Busy`.
@@ -98,6 +100,7 @@ impl NodeConfig {
             default_partitions: 1,
             journal: JournalConfig::default(),
             raft: RaftTimings::default(),
+            classic_groups: floe_group::classic::Limits::default(),
             retention_check: Duration::from_secs(30),
             produce_bytes_max: 64 << 20,
         }

@@ -6,6 +6,7 @@
 
 mod ask;
 mod machine;
+mod membership;
 mod proposal;
 mod tenure;
 
@@ -20,7 +21,8 @@ use floe_rpc::{Failure, LeaderHint};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use ask::{Ask, Listed};
+pub(crate) use ask::{Ask, ClassicQuestion, Described, DescribedMember, DescribedNative};
+pub use ask::{GroupState, ListedGroup};
 pub(crate) use machine::OffsetsMachine;
 
 use crate::core::Core;
@@ -119,8 +121,8 @@ impl OffsetsReplica {
     }
 
     /// Tells the coordinator that a group was deleted.
-    pub(crate) fn forget(&self, group: GroupName) {
-        // With a full mailbox the membership stays: an empty one, which does no harm.
-        drop(self.mailbox.try_send(Ask::Forget { group }));
+    pub(crate) async fn forget(&self, group: GroupName) {
+        // Without a coordinator there is no membership either.
+        drop(self.mailbox.send(Ask::Forget { group }).await);
     }
 }

@@ -1,25 +1,28 @@
-//! Consumer groups as native clients use them. The work is the coordinator's.
+//! Consumer groups as native clients and tools use them. The work is the coordinator's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use floe_group::native::{self, Answer, Event, Phase, Subscription};
+use floe_group::classic;
+use floe_group::native::{self, Answer, Event, Subscription};
 use floe_group::offsets::{self, Committer, OffsetCommit};
 use floe_metadata::{Command, State, offsets_partition_of};
 use floe_model::{
-    ErrorCode, FencingToken, GroupName, LeaderEpoch, MemberId, NodeAddress, RaftGroupId,
-    TopicIdPartition,
+    ErrorCode, FencingToken, GroupName, LeaderEpoch, MemberId, NodeAddress, PartitionIndex,
+    RaftGroupId, TopicIdPartition, TopicName,
 };
 use floe_raft::ReadIndexError;
 use floe_rpc::{
     AssignedPartition, Assignor, CommitOffsets, CommittedOffset, Failure, FetchOffsets,
     GroupDescription, GroupHeartbeat, GroupHeartbeatReply, GroupListing, GroupMember, GroupPhase,
-    JoinGroup, JoinGroupReply, LeaderHint, LeaveGroup,
+    JoinGroup, JoinGroupReply, LeaderHint, LeaveGroup, PartitionKey,
 };
 
 use crate::Broker;
 use crate::broker::{identity, wire_key};
-use crate::coordinator::{Ask, Listed, OffsetsReplica};
+use crate::coordinator::{
+    Ask, Described, DescribedMember, GroupState, ListedGroup, OffsetsReplica,
+};
 use crate::core::METADATA_TIMEOUT;
 
 /// Epoch on the wire that stands for none.
@@ -59,6 +62,7 @@ impl Broker {
                 assignor: match request.assignor {
                     Assignor::Range => native::Assignor::Range,
                     Assignor::StickyCooperative => native::Assignor::StickyCooperative,
+                    Assignor::Members => return Err(ErrorCode::InvalidRequest.into()),
                 },
             },
             session_timeout_ms: request.session_timeout_ms,
@@ -171,35 +175,21 @@ impl Broker {
         Ok(committed(&replica, &request.group, wanted.as_ref()))
     }
 
-    /// The groups this node coordinates.
+    /// The groups this node coordinates, of every kind.
     ///
     /// # Errors
     /// The node is stopping.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>, Failure> {
-        self.check_serving()?;
-        let mut groups = Vec::new();
-        for replica in self.core.coordinators.all() {
-            if replica.serving_epoch().is_err() {
-                continue;
-            }
-            let listing = |one: Listed| GroupListing {
-                group: one.group,
-                phase: wire_phase(one.phase),
-                members: u32::try_from(one.members).unwrap_or(u32::MAX),
-            };
-            groups.extend(
-                replica
-                    .ask(|reply| Ask::List { reply })
-                    .await?
-                    .into_iter()
-                    .map(listing),
-            );
-        }
-        groups.sort_by(|a, b| a.group.cmp(&b.group));
-        Ok(groups)
+        let listing = |one: ListedGroup| GroupListing {
+            group: one.group,
+            phase: wire_phase(one.state),
+            members: u32::try_from(one.members).unwrap_or(u32::MAX),
+        };
+        let groups = self.listed_groups().await?;
+        Ok(groups.into_iter().map(listing).collect())
     }
 
-    /// One group in full.
+    /// One group in full, of whatever kind.
     ///
     /// # Errors
     /// There is no such group, or another node coordinates.
@@ -211,24 +201,60 @@ impl Broker {
         let described = replica
             .ask(|reply| Ask::Describe { group: name, reply })
             .await?;
-        let members = described.members.into_iter().map(|member| GroupMember {
-            member_id: member.member_id.into(),
-            instance_id: member.instance_id,
-            topics: member.subscription.topics.into_iter().collect(),
-            partitions: member.partitions.iter().map(wire_key).collect(),
-        });
+        let (phase, generation, assignor, members) = match described {
+            Described::Native(native) => (
+                native.phase.into(),
+                native.generation,
+                match native.assignor {
+                    native::Assignor::Range => Assignor::Range,
+                    native::Assignor::StickyCooperative => Assignor::StickyCooperative,
+                },
+                native.members.into_iter().map(native_member).collect(),
+            ),
+            Described::Classic(classic) => (
+                classic.phase.into(),
+                classic.generation,
+                Assignor::Members,
+                classic
+                    .members
+                    .into_iter()
+                    .map(|member| self.classic_group_member(member))
+                    .collect(),
+            ),
+        };
         Ok(GroupDescription {
-            phase: wire_phase(described.phase),
-            generation: described.generation,
-            assignor: match described.assignor {
-                native::Assignor::Range => Assignor::Range,
-                native::Assignor::StickyCooperative => Assignor::StickyCooperative,
-            },
+            phase: wire_phase(phase),
+            generation,
+            assignor,
             coordinator: self.core.config.node_id,
-            members: members.collect(),
+            members,
             offsets: committed(&replica, &group, None),
             group,
         })
+    }
+
+    /// What a classic member reads and owns, as far as it says so in the words of consumers.
+    fn classic_group_member(&self, member: classic::DescribedMember) -> GroupMember {
+        let state = self.core.metadata.state();
+        let topics = classic::subscribed_topics(&member.metadata).unwrap_or_default();
+        let assigned = classic::assigned_partitions(&member.assignment).unwrap_or_default();
+        let keys = assigned.into_iter().filter_map(|(topic, partitions)| {
+            let topic_id = state.topic_named(&TopicName::new(topic).ok()?)?.topic_id;
+            let key = move |index: u32| PartitionKey {
+                topic_id,
+                partition: PartitionIndex(index),
+            };
+            Some(partitions.into_iter().map(key))
+        });
+        GroupMember {
+            member_id: member.member_id.into(),
+            instance_id: member.instance_id,
+            topics: topics
+                .into_iter()
+                .filter_map(|topic| TopicName::new(topic).ok())
+                .collect(),
+            partitions: keys.flatten().collect(),
+        }
     }
 
     /// Deletes an empty group and its offsets.
@@ -256,7 +282,7 @@ impl Broker {
             generation,
         };
         replica.command(epoch, &command).await?;
-        replica.forget(group);
+        replica.forget(group).await;
         Ok(())
     }
 
@@ -264,7 +290,7 @@ impl Broker {
         self.check_serving()?;
         let (replica, _) = self.core.coordinators.of(&group)?;
         replica
-            .ask(|reply| Ask::Member {
+            .ask(|reply| Ask::Native {
                 group,
                 event,
                 reply,
@@ -273,7 +299,7 @@ impl Broker {
     }
 
     /// Waits until outsiders may commit to the group.
-    async fn standalone(
+    pub(crate) async fn standalone(
         &self,
         replica: &Arc<OffsetsReplica>,
         group: GroupName,
@@ -303,7 +329,7 @@ impl Broker {
     }
 }
 
-async fn read_index(replica: &OffsetsReplica) -> Result<(), Failure> {
+pub(crate) async fn read_index(replica: &OffsetsReplica) -> Result<(), Failure> {
     let read = tokio::time::timeout(METADATA_TIMEOUT, replica.raft.read_index()).await;
     match read {
         Ok(Ok(())) => Ok(()),
@@ -332,11 +358,20 @@ fn committed(
     listed.collect()
 }
 
-fn wire_phase(phase: Phase) -> GroupPhase {
-    match phase {
-        Phase::Empty => GroupPhase::Empty,
-        Phase::Rebalancing => GroupPhase::Rebalancing,
-        Phase::Stable => GroupPhase::Stable,
+fn wire_phase(state: GroupState) -> GroupPhase {
+    match state {
+        GroupState::Empty => GroupPhase::Empty,
+        GroupState::PreparingRebalance | GroupState::CompletingRebalance => GroupPhase::Rebalancing,
+        GroupState::Stable => GroupPhase::Stable,
+    }
+}
+
+fn native_member(member: DescribedMember) -> GroupMember {
+    GroupMember {
+        member_id: member.member_id.into(),
+        instance_id: member.instance_id,
+        topics: member.subscription.topics.into_iter().collect(),
+        partitions: member.partitions.iter().map(wire_key).collect(),
     }
 }
 

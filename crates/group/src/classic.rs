@@ -15,6 +15,7 @@
 //! change the group waits behind it. Every question is answered exactly once.
 
 mod action;
+mod consumer_protocol;
 mod event;
 mod group;
 mod join;
@@ -22,12 +23,11 @@ mod member;
 mod profile;
 mod rebalance;
 mod replication;
-mod subscribed_topics;
 mod sync;
 mod vote;
 
 pub use action::{Action, Answer, Joined, JoinedMember, Proposal, Refused, Synced};
+pub use consumer_protocol::{assigned_partitions, subscribed_topics};
 pub use event::{Claim, Event, Failure, Join, Leaving, Protocol, Sync, Ticket};
 pub use group::{ClassicGroup, Described, DescribedMember, Limits, Phase, StandaloneCommits};
 pub use replication::Record;
-pub use subscribed_topics::subscribed_topics;

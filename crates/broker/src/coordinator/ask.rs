@@ -1,7 +1,9 @@
 //! What others want of a coordinator.
 
-use floe_group::native::{Answer, Assignor, Event, Phase, Subscription};
-use floe_model::{Generation, GroupName, MemberId, TopicIdPartition};
+use floe_group::classic::{self, Claim, Join, Leaving, Sync};
+use floe_group::native;
+use floe_group::offsets::Committer;
+use floe_model::{Generation, GroupKind, GroupName, MemberId, TopicIdPartition};
 use floe_rpc::Failure;
 use tokio::sync::oneshot;
 
@@ -10,11 +12,23 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// A question to a coordinator.
 pub(crate) enum Ask {
-    /// A member's join, heartbeat or leave.
-    Member {
+    /// A native member's join, heartbeat or leave.
+    Native {
         group: GroupName,
-        event: Event,
-        reply: Reply<Answer>,
+        event: native::Event,
+        reply: Reply<native::Answer>,
+    },
+    /// Something of a classic member.
+    Classic {
+        group: GroupName,
+        question: ClassicQuestion,
+        reply: Reply<classic::Answer>,
+    },
+    /// By what right a member of a group of Kafka's kinds commits.
+    Committer {
+        group: GroupName,
+        claim: Claim,
+        reply: Reply<Result<Committer, classic::Refused>>,
     },
     /// Wait until the group is empty for certain, so that outsiders may commit.
     Standalone { group: GroupName, reply: Reply<()> },
@@ -23,31 +37,110 @@ pub(crate) enum Ask {
         group: GroupName,
         reply: Reply<Described>,
     },
+    /// Whether members of the group read these topics, by place.
+    Subscribed {
+        group: GroupName,
+        topics: Vec<String>,
+        reply: Reply<Vec<bool>>,
+    },
     /// Every group of this coordinator.
-    List { reply: Reply<Vec<Listed>> },
+    List { reply: Reply<Vec<ListedGroup>> },
     /// Drop the membership of a group that was deleted.
     Forget { group: GroupName },
 }
 
+/// What a classic member may ask for.
+pub(crate) enum ClassicQuestion {
+    Join(Join),
+    Sync(Sync),
+    Heartbeat(Claim),
+    Leave(Vec<Leaving>),
+}
+
 /// A group as its coordinator knows it.
-pub(crate) struct Described {
-    pub(crate) phase: Phase,
+pub(crate) enum Described {
+    Native(DescribedNative),
+    Classic(classic::Described),
+}
+
+/// A native group.
+pub(crate) struct DescribedNative {
+    pub(crate) phase: native::Phase,
     pub(crate) generation: Generation,
-    pub(crate) assignor: Assignor,
+    pub(crate) assignor: native::Assignor,
     pub(crate) members: Vec<DescribedMember>,
 }
 
-/// A member as its coordinator knows it.
+/// A native member.
 pub(crate) struct DescribedMember {
     pub(crate) member_id: MemberId,
     pub(crate) instance_id: Option<String>,
-    pub(crate) subscription: Subscription,
+    pub(crate) subscription: native::Subscription,
     pub(crate) partitions: Vec<TopicIdPartition>,
 }
 
+/// Where a group of any kind stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupState {
+    /// No members.
+    Empty,
+    /// Members join, or give partitions up.
+    PreparingRebalance,
+    /// Classic: the leader assigns.
+    CompletingRebalance,
+    /// Every member has its partitions.
+    Stable,
+}
+
 /// One line of a list of groups.
-pub(crate) struct Listed {
-    pub(crate) group: GroupName,
-    pub(crate) phase: Phase,
-    pub(crate) members: usize,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedGroup {
+    /// The group.
+    pub group: GroupName,
+    /// How it coordinates; of an empty one, how it did last.
+    pub kind: GroupKind,
+    /// What a classic group is for; empty where nobody said so.
+    pub protocol_type: String,
+    /// Where it stands.
+    pub state: GroupState,
+    /// Number of members.
+    pub members: usize,
+}
+
+impl From<native::Phase> for GroupState {
+    fn from(phase: native::Phase) -> Self {
+        match phase {
+            native::Phase::Empty => Self::Empty,
+            native::Phase::Rebalancing => Self::PreparingRebalance,
+            native::Phase::Stable => Self::Stable,
+        }
+    }
+}
+
+impl From<classic::Phase> for GroupState {
+    fn from(phase: classic::Phase) -> Self {
+        match phase {
+            classic::Phase::Empty => Self::Empty,
+            classic::Phase::Preparing => Self::PreparingRebalance,
+            classic::Phase::Completing => Self::CompletingRebalance,
+            classic::Phase::Stable => Self::Stable,
+        }
+    }
+}
+
+impl Ask {
+    /// Answers that this node cannot, for now.
+    pub(super) fn refuse(self, code: floe_model::ErrorCode) {
+        let failure = Failure::from(code);
+        match self {
+            Self::Native { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Classic { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Committer { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Standalone { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Describe { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Subscribed { reply, .. } => drop(reply.send(Err(failure))),
+            Self::List { reply } => drop(reply.send(Err(failure))),
+            Self::Forget { .. } => {}
+        }
+    }
 }

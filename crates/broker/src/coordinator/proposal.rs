@@ -1,12 +1,14 @@
 //! What a membership asks for, carried out: proposals to metadata and to the offsets log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use floe_group::RecordedMember;
+use floe_group::classic;
 use floe_group::native::{Event, Failure as Unconfirmed, Owned, Ownership, ProposedRebalance};
 use floe_group::offsets::{self, Fence};
 use floe_metadata::{Applied, Command, GroupRecord, MemberRecord, Rebalance, Refusal, State};
-use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch};
+use floe_model::{ErrorCode, Generation, GroupKind, GroupName, LeaderEpoch, MemberId};
 use floe_raft::{Proposal, ProposeError};
 use floe_rpc::Failure;
 
@@ -16,75 +18,145 @@ use crate::failure_facts::offsets_refusal;
 use crate::metadata::Rejected;
 use crate::partition::refusal;
 
-/// Proposes a rebalance to metadata.
+/// Proposes a rebalance of a native group to metadata.
 pub(super) async fn complete_rebalance(
     core: &Core,
     group: GroupName,
     coordinator_epoch: LeaderEpoch,
     proposed: ProposedRebalance,
 ) -> Event {
-    let record = |member: RecordedMember| MemberRecord {
-        instance_id: member.instance_id,
-        session_timeout_ms: member.session_timeout_ms,
-        rebalance_timeout_ms: member.rebalance_timeout_ms,
-        subscription: member.subscription,
-        member_epoch: 0,
-    };
-    let members = proposed
-        .members
-        .into_iter()
-        .map(|(id, member)| (id, record(member)));
-    let command = Command::CompleteRebalance(Rebalance {
-        group: group.clone(),
+    let rebalance = Rebalance {
+        group,
         expected_generation: proposed.expected_generation,
         coordinator_epoch,
         kind: GroupKind::Native,
         protocol: proposed.protocol,
-        members: members.collect(),
+        members: proposed
+            .members
+            .into_iter()
+            .map(|(id, member)| (id, record(member)))
+            .collect(),
         owners: proposed.owners,
-    });
-    match core.controller.propose(&command, METADATA_TIMEOUT).await {
+    };
+    match propose(core, Command::CompleteRebalance(rebalance)).await {
         Ok(Applied::Rebalanced { generation, tokens }) => {
-            core.metrics.group_rebalances.inc();
             Event::RebalanceCommitted { generation, tokens }
         }
-        Err(Rejected::Refused(Refusal::CoordinatorFenced { .. })) => {
-            Event::RebalanceFailed(Unconfirmed::NotCoordinator)
+        Ok(_) => Event::RebalanceFailed(Unconfirmed::Unknown),
+        Err(failure) => Event::RebalanceFailed(failure),
+    }
+}
+
+/// Proposes what a classic group decided to metadata.
+pub(super) async fn propose_classic(
+    core: &Core,
+    group: GroupName,
+    coordinator_epoch: LeaderEpoch,
+    proposal: classic::Proposal,
+) -> classic::Event {
+    let (command, generation) = match proposal {
+        classic::Proposal::Rebalance {
+            expected,
+            protocol,
+            members,
+        } => {
+            let members = members.into_iter().map(|(id, one)| (id, record(one)));
+            let rebalance = Rebalance {
+                group,
+                expected_generation: expected,
+                coordinator_epoch,
+                kind: GroupKind::Classic,
+                protocol,
+                members: members.collect(),
+                owners: BTreeMap::new(),
+            };
+            (Command::CompleteRebalance(rebalance), expected)
         }
-        other => {
-            tracing::info!(%group, ?other, "rebalance not confirmed");
-            Event::RebalanceFailed(Unconfirmed::Unknown)
+        classic::Proposal::Assignments {
+            generation,
+            assignments,
+        } => {
+            let command = Command::StoreAssignment {
+                group,
+                generation,
+                coordinator_epoch,
+                assignments,
+            };
+            (command, generation)
+        }
+        classic::Proposal::Replacement {
+            generation,
+            former,
+            heir,
+            record: member,
+        } => {
+            let command = Command::ReplaceMember {
+                group,
+                generation,
+                coordinator_epoch,
+                former,
+                heir,
+                record: record(member),
+            };
+            (command, generation)
+        }
+    };
+    match propose(core, command).await {
+        Ok(Applied::Rebalanced { generation, .. }) => classic::Event::ProposalCommitted(generation),
+        Ok(_) => classic::Event::ProposalCommitted(generation),
+        Err(failure) => classic::Event::ProposalFailed(failure),
+    }
+}
+
+async fn propose(core: &Core, command: Command) -> Result<Applied, Unconfirmed> {
+    match core.controller.propose(&command, METADATA_TIMEOUT).await {
+        Ok(applied) => {
+            if matches!(applied, Applied::Rebalanced { .. }) {
+                core.metrics.group_rebalances.inc();
+            }
+            Ok(applied)
+        }
+        Err(Rejected::Refused(Refusal::CoordinatorFenced { .. })) => {
+            Err(Unconfirmed::NotCoordinator)
+        }
+        Err(rejected) => {
+            tracing::info!(%rejected, "change of a group not confirmed");
+            Err(Unconfirmed::Unknown)
         }
     }
 }
 
 /// Proposes a fence to the offsets log.
-pub(super) async fn fence(replica: &OffsetsReplica, epoch: LeaderEpoch, fence: Fence) -> Event {
+pub(super) async fn fence(
+    replica: &OffsetsReplica,
+    epoch: LeaderEpoch,
+    fence: Fence,
+) -> Result<Generation, Unconfirmed> {
     let generation = fence.generation;
     match replica
         .propose(epoch, &offsets::Command::Fence(fence))
         .await
     {
-        Ok(Ok(_)) => Event::FenceApplied { generation },
+        Ok(Ok(_)) => Ok(generation),
         Ok(Err(refused)) => {
             tracing::warn!(%refused, "fence refused");
-            Event::FenceFailed(Unconfirmed::NotCoordinator)
+            Err(Unconfirmed::NotCoordinator)
         }
-        Err(ProposeError::NotLeader { .. }) => Event::FenceFailed(Unconfirmed::NotCoordinator),
+        Err(ProposeError::NotLeader { .. }) => Err(Unconfirmed::NotCoordinator),
         Err(error) => {
             tracing::info!(%error, "fence not confirmed");
-            Event::FenceFailed(Unconfirmed::Unknown)
+            Err(Unconfirmed::Unknown)
         }
     }
 }
 
-/// Reads a group's record as it is for certain.
-pub(super) async fn read_ownership(core: &Core, group: &GroupName) -> Event {
+/// The metadata as it is for certain.
+pub(super) async fn confirmed(core: &Core) -> Result<Arc<State>, Unconfirmed> {
     match core.controller.confirm(METADATA_TIMEOUT).await {
-        Ok(view) => Event::OwnershipRead(ownership(&view.state, group)),
+        Ok(view) => Ok(view.state),
         Err(failure) => {
-            tracing::info!(%group, %failure, "ownership not read");
-            Event::RebalanceFailed(Unconfirmed::Unknown)
+            tracing::info!(%failure, "record of a group not read");
+            Err(Unconfirmed::Unknown)
         }
     }
 }
@@ -133,17 +205,46 @@ pub(super) fn ownership(state: &State, group: &GroupName) -> Ownership {
     }
 }
 
-fn of_record(record: &GroupRecord) -> Ownership {
+/// A classic group's record in the words of its membership; an empty one where there is none or
+/// where it is of another kind, which has no members then.
+pub(super) fn classic_record(state: &State, group: &GroupName) -> classic::Record {
+    let generation = state.generation_of(group);
+    match state.group(group) {
+        Some(record) if record.kind == GroupKind::Classic => classic::Record {
+            generation,
+            protocol: record.protocol.clone(),
+            members: members(record),
+            assignments: record.assignments.clone(),
+        },
+        Some(_) | None => classic::Record {
+            generation,
+            ..classic::Record::default()
+        },
+    }
+}
+
+fn record(member: RecordedMember) -> MemberRecord {
+    MemberRecord {
+        instance_id: member.instance_id,
+        session_timeout_ms: member.session_timeout_ms,
+        rebalance_timeout_ms: member.rebalance_timeout_ms,
+        subscription: member.subscription,
+        member_epoch: 0,
+    }
+}
+
+fn members(record: &GroupRecord) -> BTreeMap<MemberId, RecordedMember> {
     let member = |member: &MemberRecord| RecordedMember {
         instance_id: member.instance_id.clone(),
         session_timeout_ms: member.session_timeout_ms,
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         subscription: member.subscription.clone(),
     };
-    let members = record
-        .members
-        .iter()
-        .map(|(id, one)| (id.clone(), member(one)));
+    let members = record.members.iter();
+    members.map(|(id, one)| (id.clone(), member(one))).collect()
+}
+
+fn of_record(record: &GroupRecord) -> Ownership {
     let owners: BTreeMap<_, _> = record
         .owners
         .iter()
@@ -159,7 +260,7 @@ fn of_record(record: &GroupRecord) -> Ownership {
         .collect();
     Ownership {
         generation: record.generation,
-        members: members.collect(),
+        members: members(record),
         owners,
     }
 }

@@ -5,13 +5,16 @@
 //! Only then are the groups read, and each is fenced before a member hears of it. All membership
 //! is lost with the office; the next coordinator finds it in metadata.
 
+mod classic_members;
+mod native_members;
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_group::native::{
-    Action, Answer, Event, NativeGroup, Phase, StandaloneCommits, TopicShape, Topics,
-};
+use floe_group::classic::{self, Ticket};
+use floe_group::native::{self, StandaloneCommits, TopicShape, Topics};
 use floe_group::offsets;
 use floe_metadata::{Command, Refusal, State, offsets_partition_of};
 use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch, TopicId};
@@ -20,8 +23,9 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::ask::{Ask, Described, DescribedMember, Listed, Reply};
-use super::{OffsetsReplica, proposal};
+use super::OffsetsReplica;
+use super::ask::{Ask, Reply};
+use super::membership::Membership;
 use crate::core::{Core, METADATA_TIMEOUT};
 use crate::metadata::Rejected;
 
@@ -99,7 +103,7 @@ async fn serve(
         let deadline = tenure.deadline();
         tokio::select! {
             biased;
-            Some((group, event)) = tenure.proposals.next() => tenure.event(&group, event),
+            Some((group, happened)) = tenure.proposals.next() => tenure.happened(&group, happened),
             ask = asks.recv() => match ask {
                 Some(ask) => tenure.ask(ask),
                 None => return End::Closed,
@@ -158,19 +162,31 @@ fn now_ms(core: &Core) -> u64 {
     u64::try_from(core.env.clock.now().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What became of something that a group asked for.
+enum Happened {
+    Native(native::Event),
+    Classic(classic::Event),
+}
+
 struct Tenure {
     core: Arc<Core>,
     replica: Arc<OffsetsReplica>,
     epoch: LeaderEpoch,
-    groups: BTreeMap<GroupName, NativeGroup>,
+    groups: BTreeMap<GroupName, Membership>,
     topics: Topics,
     layout_version: u64,
     /// What was asked of metadata and the offsets log, by group.
-    proposals: FuturesUnordered<BoxFuture<'static, (GroupName, Event)>>,
+    proposals: FuturesUnordered<BoxFuture<'static, (GroupName, Happened)>>,
     /// Outsiders who wait until their group is empty for certain.
     standalone: BTreeMap<GroupName, Vec<Reply<()>>>,
+    /// Questions of classic members that are not answered yet.
+    waiting: BTreeMap<Ticket, Reply<classic::Answer>>,
+    next_ticket: u64,
     is_over: bool,
 }
+
+/// The group has members of another kind.
+struct OtherKind;
 
 impl Tenure {
     /// Reads what the former coordinator left. Groups with members are taken up at once, so that
@@ -186,12 +202,14 @@ impl Tenure {
             layout_version: state.layout_version(),
             proposals: FuturesUnordered::new(),
             standalone: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
             is_over: false,
         };
         let mine = |name: &GroupName| offsets_partition_of(name) == replica.index;
         for (name, record) in state.groups().filter(|(name, _)| mine(name)) {
-            if record.kind == GroupKind::Native && !record.members.is_empty() {
-                tenure.take_up(name, &state);
+            if !record.members.is_empty() {
+                tenure.take_up(name, record.kind, &state);
             }
         }
         tenure.forget_topics(replica.topics_gone_from(&state));
@@ -218,21 +236,32 @@ impl Tenure {
     fn deadline(&self) -> Option<u64> {
         self.groups
             .values()
-            .filter_map(NativeGroup::next_deadline_ms)
+            .filter_map(Membership::next_deadline_ms)
             .min()
     }
 
     fn tick(&mut self) {
         let now_ms = now_ms(&self.core);
-        let due = |group: &NativeGroup| group.next_deadline_ms().is_some_and(|at| at <= now_ms);
-        let due: Vec<GroupName> = self
+        let is_due = |group: &Membership| group.next_deadline_ms().is_some_and(|at| at <= now_ms);
+        let due: Vec<(GroupName, GroupKind)> = self
             .groups
             .iter()
-            .filter(|(_, g)| due(g))
-            .map(|(name, _)| name.clone())
+            .filter(|(_, group)| is_due(group))
+            .map(|(name, group)| (name.clone(), group.kind()))
             .collect();
-        for name in due {
-            self.event(&name, Event::Tick);
+        for (name, kind) in due {
+            match kind {
+                GroupKind::Native => self.native_event(&name, native::Event::Tick),
+                GroupKind::Classic => self.classic_event(&name, classic::Event::Tick),
+                GroupKind::Consumer => {}
+            }
+        }
+    }
+
+    fn happened(&mut self, name: &GroupName, happened: Happened) {
+        match happened {
+            Happened::Native(event) => self.native_event(name, event),
+            Happened::Classic(event) => self.classic_event(name, event),
         }
     }
 
@@ -256,33 +285,39 @@ impl Tenure {
             self.forget_topics(ids.filter(|id| state.topic(id).is_none()).collect());
             let names: Vec<GroupName> = self.groups.keys().cloned().collect();
             for name in names {
-                self.event(&name, Event::TopicsChanged(self.topics.clone()));
+                let changed = native::Event::TopicsChanged(self.topics.clone());
+                self.native_event(&name, changed);
             }
         }
     }
 
     fn ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Member {
+            Ask::Native {
                 group,
                 event,
                 reply,
             } => {
                 // Whoever left does not get it.
-                drop(reply.send(self.member(&group, event)));
+                drop(reply.send(self.native_member(&group, event)));
             }
-            Ask::Standalone { group, reply } => {
-                if self.find(&group) {
-                    self.standalone
-                        .entry(group.clone())
-                        .or_default()
-                        .push(reply);
-                    self.event(&group, Event::PrepareStandalone);
-                } else {
-                    drop(reply.send(Err(ErrorCode::InvalidRequest.into())));
-                }
-            }
+            Ask::Classic {
+                group,
+                question,
+                reply,
+            } => self.classic_member(&group, question, reply),
+            Ask::Committer {
+                group,
+                claim,
+                reply,
+            } => drop(reply.send(Ok(self.committer(&group, claim)))),
+            Ask::Standalone { group, reply } => self.standalone(&group, reply),
             Ask::Describe { group, reply } => drop(reply.send(self.describe(&group))),
+            Ask::Subscribed {
+                group,
+                topics,
+                reply,
+            } => drop(reply.send(Ok(self.subscribed(&group, &topics)))),
             Ask::List { reply } => drop(reply.send(Ok(self.list()))),
             Ask::Forget { group } => {
                 self.groups.remove(&group);
@@ -290,93 +325,66 @@ impl Tenure {
         }
     }
 
-    /// A member's event and its answer.
-    fn member(&mut self, name: &GroupName, event: Event) -> Result<Answer, Failure> {
-        if !self.find(name) {
-            return Err(ErrorCode::InvalidRequest.into());
-        }
-        let Some(group) = self.groups.get_mut(name) else {
-            return Err(ErrorCode::Internal.into());
-        };
-        let mut actions = group.on_event(now_ms(&self.core), event);
-        if !matches!(actions.first(), Some(Action::Answer(_))) {
-            return Err(ErrorCode::Internal.into());
-        }
-        let answer = actions.remove(0);
-        self.act(name, actions);
-        self.answer_standalone(name);
-        match answer {
-            Action::Answer(answer) => Ok(answer),
-            _ => Err(ErrorCode::Internal.into()),
-        }
-    }
-
-    fn event(&mut self, name: &GroupName, event: Event) {
-        // Forgotten meanwhile.
-        let Some(group) = self.groups.get_mut(name) else {
-            return;
-        };
-        let actions = group.on_event(now_ms(&self.core), event);
-        self.act(name, actions);
-        self.answer_standalone(name);
-    }
-
-    /// Makes sure that the group is taken up; `false` when it is of another kind.
-    fn find(&mut self, name: &GroupName) -> bool {
-        if self.groups.contains_key(name) {
-            return true;
+    /// Makes sure that the group is taken up as one of `kind`. An empty group of another kind
+    /// gives way.
+    fn find(&mut self, name: &GroupName, kind: GroupKind) -> Result<(), OtherKind> {
+        match self.groups.get(name) {
+            Some(held) if held.kind() == kind => return Ok(()),
+            Some(held) if !held.is_vacant() => return Err(OtherKind),
+            Some(_) | None => {}
         }
         let state = self.core.metadata.state();
-        if state
-            .group(name)
-            .is_some_and(|record| record.kind != GroupKind::Native && !record.members.is_empty())
-        {
-            return false;
+        let record = state.group(name).filter(|one| !one.members.is_empty());
+        match record.map(|record| record.kind) {
+            Some(other) if other != kind => Err(OtherKind),
+            Some(_) | None => {
+                self.take_up(name, kind, &state);
+                Ok(())
+            }
         }
-        self.take_up(name, &state);
-        true
     }
 
-    fn take_up(&mut self, name: &GroupName, state: &State) {
-        let topics = self.topics.clone();
-        let (group, actions) = match state.group(name) {
-            Some(_) => {
-                let record = proposal::ownership(state, name);
-                NativeGroup::restore(now_ms(&self.core), name.clone(), record, topics)
+    fn take_up(&mut self, name: &GroupName, kind: GroupKind, state: &State) {
+        match kind {
+            GroupKind::Native => self.take_up_native(name, state),
+            GroupKind::Classic => self.take_up_classic(name, state),
+            GroupKind::Consumer => {
+                tracing::error!(group = %name, "a group of a kind that is not served");
             }
-            None => (
-                NativeGroup::new(name.clone(), state.generation_of(name), topics),
-                Vec::new(),
-            ),
-        };
-        self.groups.insert(name.clone(), group);
-        self.act(name, actions);
+        }
     }
 
-    fn act(&mut self, name: &GroupName, actions: Vec<Action>) {
-        for action in actions {
-            let (core, replica) = (Arc::clone(&self.core), Arc::clone(&self.replica));
-            let (name, epoch) = (name.clone(), self.epoch);
-            match action {
-                Action::CompleteRebalance(proposed) => self.proposals.push(Box::pin(async move {
-                    let group = name.clone();
-                    (
-                        name,
-                        proposal::complete_rebalance(&core, group, epoch, proposed).await,
-                    )
-                })),
-                Action::Fence(fence) => self.proposals.push(Box::pin(async move {
-                    (name, proposal::fence(&replica, epoch, fence).await)
-                })),
-                Action::ReadOwnership => self.proposals.push(Box::pin(async move {
-                    let event = proposal::read_ownership(&core, &name).await;
-                    (name, event)
-                })),
-                Action::Close => self.is_over = true,
-                Action::Answer(_) => {
-                    tracing::error!(group = %name, "an answer that nobody asked for");
-                }
+    /// Whether metadata, the offsets log or this tenure knows the group.
+    fn is_known(&self, name: &GroupName) -> bool {
+        self.groups.contains_key(name)
+            || self.core.metadata.state().group(name).is_some()
+            || self.replica.state.lock().fenced(name).is_some()
+    }
+
+    /// Takes the group up, if that is still to be done, as what it was last.
+    fn find_as_it_is(&mut self, name: &GroupName) -> Result<(), Failure> {
+        if self.groups.contains_key(name) {
+            return Ok(());
+        }
+        let state = self.core.metadata.state();
+        let kind = state
+            .group(name)
+            .map_or(GroupKind::Native, |record| record.kind);
+        self.find(name, kind)
+            .map_err(|OtherKind| ErrorCode::InvalidRequest.into())
+    }
+
+    fn standalone(&mut self, name: &GroupName, reply: Reply<()>) {
+        if let Err(failure) = self.find_as_it_is(name) {
+            return drop(reply.send(Err(failure)));
+        }
+        self.standalone.entry(name.clone()).or_default().push(reply);
+        match self.groups.get(name).map(Membership::kind) {
+            Some(GroupKind::Native) => self.native_event(name, native::Event::PrepareStandalone),
+            Some(GroupKind::Classic) => {
+                self.classic_event(name, classic::Event::PrepareStandalone);
             }
+            Some(GroupKind::Consumer) | None => {}
         }
     }
 
@@ -391,89 +399,6 @@ impl Tenure {
         };
         for reply in self.standalone.remove(name).into_iter().flatten() {
             drop(reply.send(outcome.clone()));
-        }
-    }
-
-    fn describe(&mut self, name: &GroupName) -> Result<Described, Failure> {
-        let state = self.core.metadata.state();
-        let known = self.groups.contains_key(name)
-            || state.group(name).is_some()
-            || self.replica.state.lock().fenced(name).is_some();
-        if !known {
-            return Err(ErrorCode::UnknownGroup.into());
-        }
-        if !self.find(name) {
-            return Err(ErrorCode::InvalidRequest.into());
-        }
-        let group = self.groups.get(name).ok_or(ErrorCode::Internal)?;
-        let mut assignor = None;
-        let members = group
-            .members()
-            .map(|(member_id, subscription, instance_id)| {
-                assignor.get_or_insert(subscription.assignor);
-                let owned = group
-                    .owners()
-                    .iter()
-                    .filter(|(_, owned)| owned.member_id == *member_id);
-                DescribedMember {
-                    member_id: member_id.clone(),
-                    instance_id: instance_id.map(str::to_owned),
-                    subscription: subscription.clone(),
-                    partitions: owned.map(|(&id, _)| id).collect(),
-                }
-            });
-        let members = members.collect();
-        Ok(Described {
-            phase: group.phase(),
-            generation: group.generation(),
-            assignor: assignor.unwrap_or_default(),
-            members,
-        })
-    }
-
-    fn list(&self) -> Vec<Listed> {
-        let state = self.core.metadata.state();
-        let mut listed: BTreeMap<GroupName, Listed> = BTreeMap::new();
-        let empty = |group: &GroupName| Listed {
-            group: group.clone(),
-            phase: Phase::Empty,
-            members: 0,
-        };
-        for group in self.replica.state.lock().groups() {
-            listed.insert(group.clone(), empty(group));
-        }
-        let mine = state.groups().map(|(name, _)| name);
-        for group in mine.filter(|name| offsets_partition_of(name) == self.replica.index) {
-            listed.insert(group.clone(), empty(group));
-        }
-        for (name, group) in &self.groups {
-            let members = group.members().count();
-            if members > 0 || listed.contains_key(name) {
-                let phase = group.phase();
-                listed.insert(
-                    name.clone(),
-                    Listed {
-                        group: name.clone(),
-                        phase,
-                        members,
-                    },
-                );
-            }
-        }
-        listed.into_values().collect()
-    }
-}
-
-impl Ask {
-    /// Answers that this node cannot, for now.
-    fn refuse(self, code: ErrorCode) {
-        let failure = Failure::from(code);
-        match self {
-            Self::Member { reply, .. } => drop(reply.send(Err(failure))),
-            Self::Standalone { reply, .. } => drop(reply.send(Err(failure))),
-            Self::Describe { reply, .. } => drop(reply.send(Err(failure))),
-            Self::List { reply } => drop(reply.send(Err(failure))),
-            Self::Forget { .. } => {}
         }
     }
 }

@@ -115,6 +115,8 @@ keys! {
         "Partitions of a topic that is created that way.";
     RETENTION_CHECK = "topics.retention_check", Kind::Time(100, DAY), "30s",
         "How often retention looks for records to remove.";
+    INITIAL_REBALANCE_DELAY = "groups.initial_rebalance_delay", Kind::Time(0, 60 * SECOND), "3s",
+        "How long an empty group of Kafka clients waits for more members. floe dev does not wait.";
     BEAT_INTERVAL = "raft.beat_interval", Kind::Time(10, 10 * SECOND), "100ms",
         "Time between two signs of life of a node.";
     SUSPECT_AFTER = "raft.suspect_after", Kind::Time(50, 60 * SECOND), "400ms",

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use floe_broker::{NodeConfig, RaftTimings, Seed};
+use floe_broker::{ClassicGroupLimits, NodeConfig, RaftTimings, Seed};
 use floe_journal::JournalConfig;
 use floe_model::NodeId;
 
@@ -52,6 +52,10 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
             beat_interval: time(settings, &keys::BEAT_INTERVAL),
             suspect_after: time(settings, &keys::SUSPECT_AFTER),
             fence_after: time(settings, &keys::FENCE_AFTER),
+        },
+        classic_groups: ClassicGroupLimits {
+            initial_rebalance_delay_ms: small(settings, &keys::INITIAL_REBALANCE_DELAY),
+            ..ClassicGroupLimits::default()
         },
         retention_check: time(settings, &keys::RETENTION_CHECK),
         produce_bytes_max: settings.number(&keys::PRODUCE_MEMORY) as usize,
@@ -129,6 +133,7 @@ mod tests {
         let journal = JournalConfig::new(ours.data_dir.clone());
         assert_eq!(ours.journal, journal);
         assert_eq!(ours.raft, theirs.raft);
+        assert_eq!(ours.classic_groups, theirs.classic_groups);
         assert_eq!(ours.retention_check, theirs.retention_check);
         assert_eq!(ours.produce_bytes_max, theirs.produce_bytes_max);
         assert_eq!(ours.default_partitions, theirs.default_partitions);

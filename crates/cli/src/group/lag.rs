@@ -61,6 +61,7 @@ pub(super) async fn describe(args: NamedArgs) -> Result<(), CommandError> {
         assignor: match group.assignor {
             Assignor::Range => "range",
             Assignor::StickyCooperative => "sticky-cooperative",
+            Assignor::Members => "members",
         },
         coordinator: group.coordinator.0,
         lag: partitions.iter().filter_map(|row| row.lag).sum(),

@@ -206,6 +206,13 @@ impl NativeGroup {
         }
     }
 
+    /// Whether nothing would be lost by dropping this: no members, and none recorded.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        let has_members = !self.members.is_empty() || !self.settled.members.is_empty();
+        matches!(self.step, Step::Idle) && !has_members
+    }
+
     /// The generation that members hear of.
     #[must_use]
     pub fn generation(&self) -> Generation {

@@ -17,6 +17,9 @@ pub enum Assignor {
     /// Even, moving as few partitions as possible, without stopping the others.
     #[default]
     StickyCooperative,
+    /// The members assign among themselves, as in groups of Kafka clients. Only in
+    /// descriptions: a join with it is refused.
+    Members,
 }
 
 /// A membership asked for.

@@ -1,0 +1,65 @@
+//! A group's membership, whatever its kind.
+
+use floe_group::classic::ClassicGroup;
+use floe_group::native::{NativeGroup, StandaloneCommits};
+use floe_model::GroupKind;
+
+use super::ask::GroupState;
+
+/// The state machine of one group on its coordinator.
+pub(super) enum Membership {
+    Native(NativeGroup),
+    Classic(ClassicGroup),
+}
+
+impl Membership {
+    pub(super) fn kind(&self) -> GroupKind {
+        match self {
+            Self::Native(_) => GroupKind::Native,
+            Self::Classic(_) => GroupKind::Classic,
+        }
+    }
+
+    /// Whether it may give way to one of another kind.
+    pub(super) fn is_vacant(&self) -> bool {
+        match self {
+            Self::Native(group) => group.is_vacant(),
+            Self::Classic(group) => group.is_vacant(),
+        }
+    }
+
+    pub(super) fn next_deadline_ms(&self) -> Option<u64> {
+        match self {
+            Self::Native(group) => group.next_deadline_ms(),
+            Self::Classic(group) => group.next_deadline_ms(),
+        }
+    }
+
+    pub(super) fn standalone_commits(&self) -> StandaloneCommits {
+        match self {
+            Self::Native(group) => group.standalone_commits(),
+            Self::Classic(group) => group.standalone_commits(),
+        }
+    }
+
+    pub(super) fn state(&self) -> GroupState {
+        match self {
+            Self::Native(group) => group.phase().into(),
+            Self::Classic(group) => group.phase().into(),
+        }
+    }
+
+    pub(super) fn member_count(&self) -> usize {
+        match self {
+            Self::Native(group) => group.members().count(),
+            Self::Classic(group) => group.member_count(),
+        }
+    }
+
+    pub(super) fn protocol_type(&self) -> &str {
+        match self {
+            Self::Native(_) => "",
+            Self::Classic(group) => group.protocol_type(),
+        }
+    }
+}
