@@ -6,12 +6,14 @@
 use bytes::Bytes;
 use floe_kafka_codec::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest,
-    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest,
+    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
 };
 use floe_kafka_codec::{ApiKey, Frame, Request, RequestHeader};
 use futures::FutureExt as _;
@@ -65,6 +67,15 @@ served! {
     Fetch FetchRequest fetch;
     ListOffsets ListOffsetsRequest list_offsets;
     Metadata MetadataRequest metadata;
+    OffsetCommit OffsetCommitRequest offset_commit;
+    OffsetFetch OffsetFetchRequest offset_fetch;
+    FindCoordinator FindCoordinatorRequest find_coordinator;
+    JoinGroup JoinGroupRequest join_group;
+    Heartbeat HeartbeatRequest heartbeat;
+    LeaveGroup LeaveGroupRequest leave_group;
+    SyncGroup SyncGroupRequest sync_group;
+    DescribeGroups DescribeGroupsRequest describe_groups;
+    ListGroups ListGroupsRequest list_groups;
     ApiVersions ApiVersionsRequest api_versions;
     CreateTopics CreateTopicsRequest create_topics;
     DeleteTopics DeleteTopicsRequest delete_topics;
@@ -75,10 +86,12 @@ served! {
     AlterConfigs AlterConfigsRequest alter_configs;
     DescribeLogDirs DescribeLogDirsRequest describe_log_dirs;
     CreatePartitions CreatePartitionsRequest create_partitions;
+    DeleteGroups DeleteGroupsRequest delete_groups;
     ElectLeaders ElectLeadersRequest elect_leaders;
     IncrementalAlterConfigs IncrementalAlterConfigsRequest incremental_alter_configs;
     AlterPartitionReassignments AlterPartitionReassignmentsRequest alter_partition_reassignments;
     ListPartitionReassignments ListPartitionReassignmentsRequest list_partition_reassignments;
+    OffsetDelete OffsetDeleteRequest offset_delete;
     DescribeCluster DescribeClusterRequest describe_cluster;
     DescribeProducers DescribeProducersRequest describe_producers;
     ListConfigResources ListConfigResourcesRequest list_config_resources;

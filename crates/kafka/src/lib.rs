@@ -22,6 +22,7 @@ mod fetch_sessions;
 mod frame_reader;
 mod frame_writer;
 mod gateway;
+mod group_error;
 mod leader_hints;
 mod limits;
 mod node_settings;
