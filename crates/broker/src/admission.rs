@@ -30,11 +30,20 @@ impl Admission {
     /// Takes `bytes`, or `None` when they do not fit now. A request larger than the whole
     /// budget gets all of it.
     pub(crate) fn admit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = bytes.div_ceil(BYTES_PER_PERMIT).clamp(1, self.permits_max);
-        let wanted = u32::try_from(wanted).expect("the budget has at most 2^32 permits");
         Arc::clone(&self.permits)
-            .try_acquire_many_owned(wanted)
+            .try_acquire_many_owned(self.wanted(bytes))
             .ok()
+    }
+
+    /// Waits until `bytes` fit.
+    pub(crate) async fn room(&self, bytes: usize) {
+        // Nobody closes the semaphore; what was waited for is given back at once.
+        drop(self.permits.acquire_many(self.wanted(bytes)).await);
+    }
+
+    fn wanted(&self, bytes: usize) -> u32 {
+        let wanted = bytes.div_ceil(BYTES_PER_PERMIT).clamp(1, self.permits_max);
+        u32::try_from(wanted).expect("the budget has at most 2^32 permits")
     }
 
     /// What a request is told that did not fit.

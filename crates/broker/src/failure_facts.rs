@@ -25,7 +25,11 @@ pub(crate) fn batch_failure(batch: usize, error: &BatchError) -> Failure {
                 limit_bytes: limit_bytes as u64,
             },
         ),
-        _ => batch_fault(batch, ErrorCode::CorruptBatch, error.to_string()),
+        // What the way may have done to the bytes; sending them again may help.
+        BatchError::Crc { .. } | BatchError::Truncated { .. } | BatchError::Length { .. } => {
+            batch_fault(batch, ErrorCode::CorruptBatch, error.to_string())
+        }
+        _ => batch_fault(batch, ErrorCode::InvalidRecord, error.to_string()),
     }
 }
 

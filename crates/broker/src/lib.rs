@@ -23,6 +23,7 @@ mod failure_facts;
 mod fetch;
 mod formation;
 mod groups;
+mod intake;
 mod layout;
 mod leadership;
 mod lookup;

@@ -7,12 +7,14 @@
 
 mod control;
 mod machine;
+mod missing;
 mod producer;
 mod sequencer;
 mod snapshot;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use floe_env::Env;
 use floe_journal::GroupLog;
@@ -128,18 +130,25 @@ impl Partition {
     pub(crate) fn offer(self: &Arc<Self>, offers: Vec<Offer>) -> (Vec<Offered>, Option<Failure>) {
         let epoch = match self.serving_epoch() {
             Ok(epoch) => epoch,
-            Err(failure) => return (Vec::new(), Some(failure)),
+            Err(failure) => {
+                self.remember_refused(offers.iter().filter_map(|offer| offer.identity));
+                return (Vec::new(), Some(failure));
+            }
         };
         let mut offered = Vec::with_capacity(offers.len());
+        let now = self.env.clock.now();
         let mut sequencer = self.sequencer.lock();
         let mut refusal = None;
         {
             let state = self.state.lock();
-            if let Err(code) = sequencer.enter(epoch) {
+            if let Err(code) = sequencer.enter(epoch, now) {
+                for identity in offers.iter().filter_map(|offer| offer.identity) {
+                    sequencer.remember_refused(identity, now);
+                }
                 return (offered, Some(code.into()));
             }
             for offer in offers {
-                match sequencer.offer(offer, &state.producers) {
+                match sequencer.offer(offer, &state.producers, now) {
                     Ok(one) => offered.push(one),
                     Err(code) => {
                         refusal = Some(code.into());
@@ -152,10 +161,19 @@ impl Partition {
         (offered, refusal)
     }
 
+    /// These batches were refused for now, before they could be offered: what their producers
+    /// sent behind them waits for them.
+    pub(crate) fn remember_refused(&self, identities: impl Iterator<Item = BatchIdentity>) {
+        let now = self.env.clock.now();
+        let mut sequencer = self.sequencer.lock();
+        identities.for_each(|identity| sequencer.remember_refused(identity, now));
+    }
+
     /// Answers everybody who waits here: this replica may serve no more, and what is in flight
     /// may or may not become committed.
     pub(crate) fn let_go(&self) {
-        self.sequencer.lock().let_go();
+        let now = self.env.clock.now();
+        self.sequencer.lock().let_go(now);
     }
 
     /// Appends a control entry and waits until it is applied.
@@ -184,7 +202,7 @@ impl Partition {
                 match self.raft.propose_observed(epoch, proposal) {
                     Ok(proposed) => (Some(proposed.local), proposed.committed),
                     Err(error) => {
-                        settle(sequencer, &ids, epoch, Err(error));
+                        settle(sequencer, &ids, epoch, Err(error), self.env.clock.now());
                         continue;
                     }
                 }
@@ -192,7 +210,7 @@ impl Partition {
                 (None, self.raft.propose(epoch, proposal).boxed())
             };
             if let Some(done) = outcome.as_mut().now_or_never() {
-                settle(sequencer, &ids, epoch, done);
+                settle(sequencer, &ids, epoch, done, self.env.clock.now());
                 continue;
             }
             let partition = Arc::clone(self);
@@ -213,7 +231,8 @@ impl Partition {
                     },
                 };
                 let mut sequencer = partition.sequencer.lock();
-                settle(&mut sequencer, &ids, epoch, done);
+                let now = partition.env.clock.now();
+                settle(&mut sequencer, &ids, epoch, done, now);
                 partition.propose_queued(&mut sequencer);
             };
             // Ends with the proposal, whose outcome Raft always tells; the tracker joins it.
@@ -227,13 +246,14 @@ fn settle(
     ids: &[u64],
     epoch: LeaderEpoch,
     outcome: Result<floe_raft::Applied, ProposeError>,
+    now: Duration,
 ) {
     match outcome {
         Ok(applied) => sequencer.committed(ids, applied.base_offset, epoch),
         Err(ProposeError::Unknown) => {
-            sequencer.unknown(ids, &ErrorCode::Timeout.into(), epoch);
+            sequencer.unknown(ids, &ErrorCode::Timeout.into(), epoch, now);
         }
-        Err(error) => sequencer.refused(ids, &refusal(&error), epoch),
+        Err(error) => sequencer.refused(ids, &refusal(&error), epoch, now),
     }
 }
 

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use floe_metadata::TopicConfig;
 use floe_model::{Acks, ErrorCode, LeaderEpoch, Offset};
-use floe_record::{BatchError, Limits, StampedBatch, validate};
+use floe_record::BatchHeader;
 use floe_rpc::{
     Awaited, Failure, PartitionKey, Payload, Produce, ProducePart, ProducePartReply, Produced,
 };
@@ -15,11 +16,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Broker;
 use crate::broker::Located;
-use crate::failure_facts::{batch_failure, batch_fault, timed_out};
+use crate::failure_facts::timed_out;
+use crate::intake::Intake;
 use crate::partition::{BatchIdentity, Offer, Offered, Partition, Placed};
 
-/// Most bytes that the records of one batch may have when decompressed.
-const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
 /// Longest wait that a request may ask for.
 const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// Offset that stands for one that is not known.
@@ -33,6 +33,8 @@ struct OfferedPart {
     batches: usize,
     offered: Vec<Offered>,
     refusal: Option<Refused>,
+    /// The time that the batches got.
+    append_time_ms: Option<i64>,
 }
 
 enum Refused {
@@ -58,12 +60,27 @@ impl Broker {
         async move { Ok(broker.settle_parts(offered?, acks, limit).await) }
     }
 
+    /// Waits until a produce of `bytes` would find room, at most `limit`. Another may take it
+    /// first.
+    pub async fn produce_room(&self, bytes: usize, limit: Duration) {
+        // Running out is no failure: the produce itself is told.
+        drop(tokio::time::timeout(limit, self.core.admission.room(bytes)).await);
+    }
+
     fn offer_parts(&self, request: Produce) -> Result<Vec<OfferedPart>, Failure> {
         self.check_serving()?;
         let batches = request.parts.iter().flat_map(|part| &part.batches);
         let bytes = batches.map(|batch| batch.len()).sum();
         let admission = &self.core.admission;
-        let admitted = Arc::new(admission.admit(bytes).ok_or_else(|| admission.refusal())?);
+        let Some(admitted) = admission.admit(bytes) else {
+            for part in &request.parts {
+                if let Located::Here(partition) = self.locate(part.key) {
+                    partition.remember_refused(identities(&part.batches));
+                }
+            }
+            return Err(admission.refusal());
+        };
+        let admitted = Arc::new(admitted);
         let acks = request.acks;
         let offer = |part| self.offer_part(part, acks, &admitted);
         Ok(request.parts.into_iter().map(offer).collect())
@@ -98,42 +115,52 @@ impl Broker {
         admitted: &Arc<OwnedSemaphorePermit>,
     ) -> OfferedPart {
         let (key, batches) = (part.key, part.batches.len());
-        let nowhere = |refusal| (None, Vec::new(), Some(refusal));
-        let (partition, offered, refusal) = match self.locate(key) {
+        let nowhere = |refusal| OfferedPart {
+            key,
+            partition: None,
+            batches,
+            offered: Vec::new(),
+            refusal: Some(refusal),
+            append_time_ms: None,
+        };
+        match self.locate(key) {
             Located::Here(partition) => {
                 let epoch = partition.role().epoch;
+                let intake = self.intake(&partition);
+                let append_time_ms = intake.append_time_ms();
                 let (offered, refusal) =
-                    self.offer_batches(&partition, part.batches, acks, admitted);
-                (Some((partition, epoch)), offered, refusal)
+                    self.offer_batches(&partition, &intake, part.batches, acks, admitted);
+                OfferedPart {
+                    key,
+                    partition: Some((partition, epoch)),
+                    batches,
+                    offered,
+                    refusal,
+                    append_time_ms,
+                }
             }
             Located::Elsewhere(failure) => nowhere(Refused::Final(failure)),
             Located::Unknown => nowhere(Refused::Unknown),
-        };
-        OfferedPart {
-            key,
-            partition,
-            batches,
-            offered,
-            refusal,
         }
     }
 
     fn offer_batches(
         &self,
         partition: &Arc<Partition>,
+        intake: &Intake,
         batches: Vec<Payload>,
         acks: Acks,
         admitted: &Arc<OwnedSemaphorePermit>,
     ) -> (Vec<Offered>, Option<Refused>) {
         if let Err(failure) = partition.serving_epoch() {
+            partition.remember_refused(identities(&batches));
             return (Vec::new(), Some(Refused::Final(failure)));
         }
-        let limits = self.limits(partition);
         let (mut offers, mut records, mut bytes) = (Vec::with_capacity(batches.len()), 0, 0);
         let mut invalid = None;
         for (place, batch) in batches.into_iter().enumerate() {
             bytes += batch.len() as u64;
-            match check(place, batch, &limits) {
+            match intake.take(place, batch) {
                 Ok((batch, identity)) => {
                     records += u64::from(batch.offset_count());
                     let admitted = Arc::clone(admitted);
@@ -156,31 +183,35 @@ impl Broker {
         (offered, refusal.map(Refused::Final).or(invalid))
     }
 
-    fn limits(&self, partition: &Partition) -> Limits {
+    fn intake(&self, partition: &Partition) -> Intake {
+        let now_ms = self.core.env.clock.wall_ms();
         let state = self.core.metadata.state();
-        let topic = state.topic(&partition.key.topic_id);
-        let batch_bytes_max = topic.map_or(floe_model::limits::BATCH_BYTES_DEFAULT, |topic| {
-            topic.config.max_message_bytes()
-        });
-        Limits {
-            batch_bytes_max,
-            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+        match state.topic(&partition.key.topic_id) {
+            Some(topic) => Intake::new(&topic.config, now_ms),
+            None => Intake::new(&TopicConfig::default(), now_ms),
         }
     }
 
     async fn settle_part(&self, part: OfferedPart, acks: Acks) -> Result<Produced, Failure> {
-        if acks == Acks::None {
+        // Nobody waits for what was queued, but a refusal is known already.
+        if acks == Acks::None && part.refusal.is_none() {
             let base_offsets = vec![NO_OFFSET; part.batches];
             return Ok(Produced {
                 base_offsets,
                 leader_epoch: LeaderEpoch(-1),
+                append_time_ms: None,
             });
         }
         let mut base_offsets = Vec::with_capacity(part.offered.len());
         let mut leader_epoch = LeaderEpoch(-1);
+        let mut append_time_ms = part.append_time_ms;
         for offered in part.offered {
             let Placed { base_offset, epoch } = match offered {
-                Offered::Placed(placed) => placed,
+                Offered::Placed(placed) => {
+                    // It keeps the time it got when it was first sent.
+                    append_time_ms = None;
+                    placed
+                }
                 // Dropped without an answer only when the node stops.
                 Offered::Waiting(answer) => answer
                     .await
@@ -193,6 +224,7 @@ impl Broker {
             None => Ok(Produced {
                 base_offsets,
                 leader_epoch,
+                append_time_ms,
             }),
             Some(Refused::Final(failure)) => Err(confirm(part.partition, failure).await),
             // Found by now, it is one to ask again about: the batches were not kept.
@@ -202,6 +234,13 @@ impl Broker {
             }),
         }
     }
+}
+
+/// Who sent these batches, as far as they say and before they are checked.
+fn identities(batches: &[Payload]) -> impl Iterator<Item = BatchIdentity> {
+    batches
+        .iter()
+        .filter_map(|batch| BatchIdentity::of(&BatchHeader::read(batch).ok()?))
 }
 
 /// A verdict about a producer's sequence stands only if this node led when it was made: a leader
@@ -218,20 +257,4 @@ async fn confirm(partition: Option<(Arc<Partition>, LeaderEpoch)>, failure: Fail
         }
         Some(_) | None => failure,
     }
-}
-
-/// A producer's batch, checked to its last record.
-fn check(
-    place: usize,
-    batch: Payload,
-    limits: &Limits,
-) -> Result<(StampedBatch, Option<BatchIdentity>), Failure> {
-    let refused = |error: BatchError| batch_failure(place, &error);
-    let batch = StampedBatch::split(batch.0).map_err(refused)?;
-    let header = validate(&batch, limits).map_err(refused)?;
-    if header.is_control() || header.is_transactional() {
-        let fault = "control and transactional batches are not taken from producers";
-        return Err(batch_fault(place, ErrorCode::InvalidRequest, fault));
-    }
-    Ok((batch, BatchIdentity::of(&header)))
 }

@@ -354,6 +354,7 @@ fn kind_of(code: ErrorCode) -> ErrorKind {
         | ErrorCode::InvalidPartitions
         | ErrorCode::InvalidReplication
         | ErrorCode::InvalidConfig
+        | ErrorCode::InvalidTimestamp
         | ErrorCode::InvalidRequest => ErrorKind::InvalidInput,
         ErrorCode::BatchTooLarge => ErrorKind::TooLarge,
         ErrorCode::NotLeader
@@ -374,7 +375,7 @@ fn kind_of(code: ErrorCode) -> ErrorKind {
         | ErrorCode::IllegalGeneration
         | ErrorCode::FencedToken => ErrorKind::Fenced,
         ErrorCode::OffsetOutOfRange => ErrorKind::OutOfRange,
-        ErrorCode::CorruptBatch => ErrorKind::Corrupt,
+        ErrorCode::CorruptBatch | ErrorCode::InvalidRecord => ErrorKind::Corrupt,
         ErrorCode::GroupNotEmpty => ErrorKind::GroupNotEmpty,
         ErrorCode::WrongCluster | ErrorCode::UnsupportedVersion => ErrorKind::Incompatible,
         ErrorCode::OutOfOrderSequence | ErrorCode::UnknownProducer | ErrorCode::Internal => {

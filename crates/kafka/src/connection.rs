@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_env::Connection;
-use floe_kafka_codec::RequestHeader;
+use floe_kafka_codec::{ApiKey, RequestHeader};
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -105,7 +105,15 @@ async fn read_requests<R: AsyncRead + Unpin>(
             Ok(frame) => frame,
         };
         let answer = match RequestHeader::decode(&frame.bytes) {
-            Ok((header, body)) => begin(&mut cx, header, body),
+            Ok((header, body)) => {
+                if header.api() == Some(ApiKey::Produce) {
+                    // A full node lets its producers wait here: what they send stays in their
+                    // sockets, and nothing is refused that would have to come again in order.
+                    let broker = &cx.shared.broker;
+                    broker.produce_room(size, limits.produce_room_limit).await;
+                }
+                begin(&mut cx, header, body)
+            }
             Err(error) => {
                 tracing::warn!(%peer_addr, %error, "not a Kafka request");
                 Box::pin(std::future::ready(Answer::Close))

@@ -63,6 +63,8 @@ pub(crate) fn kafka_error(code: ErrorCode, asked: Asked) -> KafkaError {
         ErrorCode::UnsupportedVersion => KafkaError::UNSUPPORTED_VERSION,
         ErrorCode::ShuttingDown => shutting_down(asked),
         ErrorCode::Internal => KafkaError::UNKNOWN_SERVER_ERROR,
+        ErrorCode::InvalidRecord => KafkaError::INVALID_RECORD,
+        ErrorCode::InvalidTimestamp => KafkaError::INVALID_TIMESTAMP,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct GatewayLimits {
     pub pipeline_max: usize,
     /// Bytes of all requests in progress; readers wait for room. At least `frame_bytes_max`.
     pub in_progress_bytes_max: usize,
+    /// How long a produce waits for room in the node before it is refused.
+    pub produce_room_limit: Duration,
     /// How long a new connection may take for its first request.
     pub first_request_limit: Duration,
     /// How long a connection may be silent with nothing in progress. Kafka's own default.
@@ -38,6 +40,7 @@ impl Default for GatewayLimits {
             first_frame_bytes_max: 2 << 20,
             pipeline_max: 64,
             in_progress_bytes_max: 128 << 20,
+            produce_room_limit: Duration::from_secs(10),
             first_request_limit: Duration::from_secs(30),
             idle_limit: Duration::from_secs(600),
             stall_limit: Duration::from_secs(30),

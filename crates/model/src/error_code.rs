@@ -119,6 +119,10 @@ codes! {
     ShuttingDown = 33, retriable: true, "node is shutting down";
     /// A bug; the log of the node says more.
     Internal = 34, retriable: false, "internal error";
+    /// A batch is whole and breaks a rule of the format or of its topic.
+    InvalidRecord = 35, retriable: false, "invalid record";
+    /// A timestamp outside what the topic allows.
+    InvalidTimestamp = 36, retriable: false, "invalid timestamp";
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
             assert_eq!(usize::from(code.number()), place + 1);
             assert_eq!(ErrorCode::try_from(code.number()), Ok(*code));
         }
-        assert_eq!(ErrorCode::ALL.len(), 34);
+        assert_eq!(ErrorCode::ALL.len(), 36);
         assert_eq!(ErrorCode::NotLeader.number(), 1);
         assert_eq!(ErrorCode::Internal.number(), 34);
         assert!(ErrorCode::try_from(0).is_err());

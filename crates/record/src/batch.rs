@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use floe_model::{LeaderEpoch, Offset};
 
-use crate::header::BATCH_HEADER_BYTES;
+use crate::header::{BATCH_HEADER_BYTES, LOG_APPEND_TIME};
 use crate::{BatchError, BatchHeader};
 
 /// Bytes before the checksummed part: base offset, length, leader epoch, magic, crc.
@@ -19,6 +19,8 @@ const LENGTH_END: usize = 12;
 const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const MAGIC: i8 = 2;
+/// In the body.
+const MAX_TIMESTAMP_AT: usize = 14;
 
 /// A v2 batch with its prefix by value. Clones share the body.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,6 +87,23 @@ impl StampedBatch {
     pub fn stamp(&mut self, base_offset: Offset, epoch: LeaderEpoch) {
         self.prefix[..8].copy_from_slice(&base_offset.0.to_be_bytes());
         self.prefix[LENGTH_END..MAGIC_AT].copy_from_slice(&epoch.0.to_be_bytes());
+    }
+
+    /// The same batch with the broker's time for all its records, and a checksum that says so.
+    /// Copies the body.
+    #[must_use]
+    pub fn with_append_time(&self, at_ms: i64) -> Self {
+        let mut body = self.body.to_vec();
+        let attributes = i16::from_be_bytes(field(&body, 0)) | LOG_APPEND_TIME;
+        body[..2].copy_from_slice(&attributes.to_be_bytes());
+        body[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&at_ms.to_be_bytes());
+        let mut stamped = Self {
+            prefix: self.prefix,
+            body: body.into(),
+        };
+        let crc = stamped.computed_crc();
+        stamped.prefix[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
+        stamped
     }
 
     /// Offset of the first record.

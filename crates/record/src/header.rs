@@ -19,7 +19,7 @@ use crate::{BatchError, Compression};
 pub const BATCH_HEADER_BYTES: usize = 61;
 
 const COMPRESSION_MASK: i16 = 0b111;
-const LOG_APPEND_TIME: i16 = 1 << 3;
+pub(crate) const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use floe_model::limits::{ENTRY_BATCHES_MAX, ENTRY_BYTES_MAX};
 use floe_model::{Acks, ErrorCode, LeaderEpoch, Offset, ProducerId};
@@ -16,6 +17,7 @@ use floe_record::StampedBatch;
 use floe_rpc::Failure;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::missing::MissingBatches;
 use super::producer::{BatchIdentity, Producers, UnappliedBatch, Verdict, judge};
 
 /// Entries of one partition between proposal and outcome. Small, so that what comes meanwhile
@@ -90,19 +92,20 @@ pub(crate) struct Sequencer {
     accepted: BTreeMap<BatchId, Accepted>,
     queue: VecDeque<(BatchId, StampedBatch)>,
     overlay: BTreeMap<ProducerId, VecDeque<UnappliedBatch<BatchId>>>,
+    missing: MissingBatches,
     entries_in_flight: usize,
 }
 
 impl Sequencer {
     /// Takes `epoch` as the one to work in. What was queued in an earlier one is refused: it was
     /// judged against a state that may have changed.
-    pub(crate) fn enter(&mut self, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+    pub(crate) fn enter(&mut self, epoch: LeaderEpoch, now: Duration) -> Result<(), ErrorCode> {
         if epoch < self.epoch {
             // Read before the leadership moved on.
             return Err(ErrorCode::NotLeader);
         }
         if epoch > self.epoch {
-            self.refuse_queue(&ErrorCode::NotLeader.into());
+            self.refuse_queue(&ErrorCode::NotLeader.into(), now);
             self.overlay.clear();
             self.epoch = epoch;
             self.closed = false;
@@ -121,13 +124,15 @@ impl Sequencer {
         &mut self,
         offer: Offer,
         producers: &Producers,
+        now: Duration,
     ) -> Result<Offered, ErrorCode> {
         if let Some(identity) = &offer.identity {
             let id = identity.producer_id;
             let none = VecDeque::new();
             let unapplied = self.overlay.get(&id).unwrap_or(&none);
             match judge(identity, producers.get(id), unapplied) {
-                Verdict::Append => {}
+                Verdict::Append => self.missing.forget(identity),
+                Verdict::UnknownProducer => self.wait_for_the_one_before(identity, now)?,
                 Verdict::Applied(base_offset) => {
                     return Ok(Offered::Placed(Placed {
                         base_offset,
@@ -136,11 +141,40 @@ impl Sequencer {
                 }
                 Verdict::OnItsWay(id) => return self.join(id, offer.acks),
                 Verdict::Fenced => return Err(ErrorCode::ProducerFenced),
-                Verdict::OutOfOrder => return Err(ErrorCode::OutOfOrderSequence),
-                Verdict::UnknownProducer => return Err(ErrorCode::UnknownProducer),
+                Verdict::OutOfOrder => {
+                    return Err(match self.missing.is_missing_before(identity, now) {
+                        Some(true) => ErrorCode::NotLeader,
+                        Some(false) | None => ErrorCode::OutOfOrderSequence,
+                    });
+                }
             }
         }
         Ok(Offered::Waiting(self.accept(offer)))
+    }
+
+    /// A batch was refused for now and will come again.
+    pub(crate) fn remember_refused(&mut self, identity: BatchIdentity, now: Duration) {
+        self.missing.refused(identity, now);
+    }
+
+    /// Nothing is known of the producer of a batch that is not its first.
+    fn wait_for_the_one_before(
+        &mut self,
+        identity: &BatchIdentity,
+        now: Duration,
+    ) -> Result<(), ErrorCode> {
+        match self.missing.is_missing_before(identity, now) {
+            Some(is_noted) => {
+                if !is_noted {
+                    self.missing.unknown_before(identity, now);
+                }
+                Err(ErrorCode::NotLeader)
+            }
+            None => {
+                self.missing.forget(identity);
+                Ok(())
+            }
+        }
     }
 
     /// The next entry to propose, if one may be.
@@ -204,21 +238,34 @@ impl Sequencer {
     }
 
     /// The entry was certainly not appended, and so must none be that was judged behind it.
-    pub(crate) fn refused(&mut self, ids: &[BatchId], failure: &Failure, epoch: LeaderEpoch) {
+    pub(crate) fn refused(
+        &mut self,
+        ids: &[BatchId],
+        failure: &Failure,
+        epoch: LeaderEpoch,
+        now: Duration,
+    ) {
         self.leave_flight(epoch);
         for id in ids {
+            self.remember_overlaid(*id, now);
             if let Some(accepted) = self.remove(*id) {
                 accepted.answer(&Err(failure.clone()));
             }
         }
         if epoch == self.epoch {
-            self.refuse_queue(failure);
+            self.refuse_queue(failure, now);
             self.paused = true;
         }
     }
 
     /// Nobody knows what becomes of the entry: leadership was lost over it.
-    pub(crate) fn unknown(&mut self, ids: &[BatchId], failure: &Failure, epoch: LeaderEpoch) {
+    pub(crate) fn unknown(
+        &mut self,
+        ids: &[BatchId],
+        failure: &Failure,
+        epoch: LeaderEpoch,
+        now: Duration,
+    ) {
         if epoch == self.epoch {
             self.closed = true;
         }
@@ -229,14 +276,14 @@ impl Sequencer {
             }
         }
         if epoch == self.epoch {
-            self.refuse_queue(&ErrorCode::NotLeader.into());
+            self.refuse_queue(&ErrorCode::NotLeader.into(), now);
         }
     }
 
     /// The leader may serve no more: what is queued is refused, of what is in flight nobody
     /// knows. In the same epoch nothing is accepted before all of it is settled.
-    pub(crate) fn let_go(&mut self) {
-        self.refuse_queue(&ErrorCode::NotLeader.into());
+    pub(crate) fn let_go(&mut self, now: Duration) {
+        self.refuse_queue(&ErrorCode::NotLeader.into(), now);
         for accepted in std::mem::take(&mut self.accepted).into_values() {
             accepted.answer(&Err(ErrorCode::Timeout.into()));
         }
@@ -294,8 +341,17 @@ impl Sequencer {
         Some(accepted)
     }
 
-    fn refuse_queue(&mut self, failure: &Failure) {
+    fn remember_overlaid(&mut self, id: BatchId, now: Duration) {
+        let producer = self.accepted.get(&id).and_then(|one| one.producer);
+        let unapplied = producer.and_then(|producer| self.overlay.get(&producer));
+        if let Some(one) = unapplied.and_then(|all| all.iter().find(|one| one.id == id)) {
+            self.missing.refused(one.identity, now);
+        }
+    }
+
+    fn refuse_queue(&mut self, failure: &Failure, now: Duration) {
         for (id, _) in std::mem::take(&mut self.queue) {
+            self.remember_overlaid(id, now);
             if let Some(accepted) = self.remove(id) {
                 accepted.answer(&Err(failure.clone()));
             }

@@ -207,6 +207,7 @@ fn placed(cx: &RequestContext, key: PartitionKey, produced: &Produced) -> Produc
     let ends = cx.broker().log_ends(key);
     ProducePartitionResponse {
         base_offset,
+        log_append_time_ms: produced.append_time_ms.unwrap_or(-1),
         log_start_offset: ends.map_or(-1, |ends| ends.log_start_offset.0),
         ..ProducePartitionResponse::default()
     }

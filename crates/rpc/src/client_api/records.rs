@@ -73,6 +73,8 @@ pub struct Produced {
     pub base_offsets: Vec<Offset>,
     /// The leader's epoch.
     pub leader_epoch: LeaderEpoch,
+    /// The time that the broker gave the records, where the topic has it do so.
+    pub append_time_ms: Option<i64>,
 }
 
 /// A read.

@@ -61,6 +61,7 @@ async fn answer(_: Context, request: ClientApiRequest) -> Result<ClientApiRespon
                     outcome: Ok(Produced {
                         base_offsets: sizes.collect(),
                         leader_epoch: LeaderEpoch(1),
+                        append_time_ms: None,
                     }),
                 }
             });

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::partition::producer::Producers;
 
+const NOW: std::time::Duration = std::time::Duration::from_secs(100);
 const EPOCH: LeaderEpoch = LeaderEpoch(3);
 
 fn permit() -> Arc<OwnedSemaphorePermit> {
@@ -57,11 +58,11 @@ fn outcome(answer: &mut Answer) -> Option<Result<i64, ErrorCode>> {
 #[test]
 fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, NOW).unwrap();
     let mut answers = Vec::new();
     let mut entries = Vec::new();
     for _ in 0..ENTRIES_IN_FLIGHT_MAX + 4 {
-        answers.push(waiting(sequencer.offer(offer(2, None), &none)));
+        answers.push(waiting(sequencer.offer(offer(2, None), &none, NOW)));
         entries.extend(sequencer.next_entry());
     }
     assert_eq!(entries.len(), ENTRIES_IN_FLIGHT_MAX);
@@ -82,10 +83,10 @@ fn what_waits_while_entries_are_in_flight_shares_the_next_one() {
 #[test]
 fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
-    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     let entry = sequencer.next_entry().unwrap();
-    let mut again = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    let mut again = waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     assert!(sequencer.next_entry().is_none(), "nothing new to append");
     sequencer.committed(&entry.ids, Offset(40), EPOCH);
     assert_eq!(outcome(&mut first), Some(Ok(40)));
@@ -95,47 +96,43 @@ fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
 #[test]
 fn a_refusal_takes_everything_behind_it_along() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
-    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     let entry = sequencer.next_entry().unwrap();
-    let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
-    sequencer.refused(&entry.ids, &ErrorCode::Busy.into(), EPOCH);
+    let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none, NOW));
+    sequencer.refused(&entry.ids, &ErrorCode::Busy.into(), EPOCH, NOW);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Busy)));
     assert_eq!(outcome(&mut second), Some(Err(ErrorCode::Busy)));
-    sequencer.enter(EPOCH).unwrap();
-    let third = sequencer.offer(offer(1, Some(2)), &none).unwrap_err();
-    assert_eq!(
-        third,
-        ErrorCode::UnknownProducer,
-        "it would be behind a gap"
-    );
-    waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let third = sequencer.offer(offer(1, Some(2)), &none, NOW).unwrap_err();
+    assert_eq!(third, ErrorCode::NotLeader, "it would be behind a gap");
+    waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
 }
 
 #[test]
 fn an_unknown_outcome_closes_the_epoch_and_a_new_one_forgets_the_overlay() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
-    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     let entry = sequencer.next_entry().unwrap();
-    sequencer.unknown(&entry.ids, &ErrorCode::Timeout.into(), EPOCH);
+    sequencer.unknown(&entry.ids, &ErrorCode::Timeout.into(), EPOCH, NOW);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
-    assert_eq!(sequencer.enter(EPOCH), Err(ErrorCode::NotLeader));
+    assert_eq!(sequencer.enter(EPOCH, NOW), Err(ErrorCode::NotLeader));
     let next = LeaderEpoch(EPOCH.0 + 1);
-    sequencer.enter(next).unwrap();
-    waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(next, NOW).unwrap();
+    waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     assert_eq!(sequencer.next_entry().unwrap().epoch, next);
 }
 
 #[test]
 fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, NOW).unwrap();
     let early = Offer {
         acks: Acks::Leader,
         ..offer(2, None)
     };
-    let mut early = waiting(sequencer.offer(early, &none));
+    let mut early = waiting(sequencer.offer(early, &none, NOW));
     let entry = sequencer.next_entry().unwrap();
     sequencer.local(&entry.ids, Offset(7), EPOCH);
     assert_eq!(outcome(&mut early), Some(Ok(7)));
@@ -146,13 +143,13 @@ fn acks_leader_is_told_at_the_own_disk_and_quorum_at_the_commit() {
 #[test]
 fn an_epoch_that_is_over_is_not_entered_again() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
-    waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     assert_eq!(
-        sequencer.enter(LeaderEpoch(EPOCH.0 - 1)),
+        sequencer.enter(LeaderEpoch(EPOCH.0 - 1), NOW),
         Err(ErrorCode::NotLeader)
     );
-    let again = sequencer.offer(offer(1, Some(0)), &none);
+    let again = sequencer.offer(offer(1, Some(0)), &none, NOW);
     assert!(
         matches!(again, Ok(Offered::Waiting(_))),
         "it is still on its way"
@@ -163,16 +160,16 @@ fn an_epoch_that_is_over_is_not_entered_again() {
 #[test]
 fn who_lets_go_answers_at_once_and_waits_for_what_is_in_flight() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
-    sequencer.enter(EPOCH).unwrap();
-    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none));
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let mut first = waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
     let entry = sequencer.next_entry().unwrap();
-    let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none));
-    sequencer.let_go();
+    let mut second = waiting(sequencer.offer(offer(1, Some(1)), &none, NOW));
+    sequencer.let_go(NOW);
     assert_eq!(outcome(&mut first), Some(Err(ErrorCode::Timeout)));
     assert_eq!(outcome(&mut second), Some(Err(ErrorCode::NotLeader)));
-    assert_eq!(sequencer.enter(EPOCH), Err(ErrorCode::NotLeader));
+    assert_eq!(sequencer.enter(EPOCH, NOW), Err(ErrorCode::NotLeader));
     sequencer.committed(&entry.ids, Offset(0), EPOCH);
-    sequencer.enter(EPOCH).unwrap();
+    sequencer.enter(EPOCH, NOW).unwrap();
 }
 
 #[derive(Clone, Debug)]
@@ -211,12 +208,12 @@ struct World {
 
 impl World {
     fn offer(&mut self, sequence: i32) -> Option<ErrorCode> {
-        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch)) {
+        if let Err(code) = self.sequencer.enter(LeaderEpoch(self.epoch), NOW) {
             return Some(code);
         }
         match self
             .sequencer
-            .offer(offer(1, Some(sequence)), &self.producers)
+            .offer(offer(1, Some(sequence)), &self.producers, NOW)
         {
             Ok(Offered::Placed(placed)) => {
                 let at = usize::try_from(placed.base_offset.0).unwrap();
@@ -251,7 +248,7 @@ impl World {
         }
         for entry in entries {
             self.sequencer
-                .unknown(&entry.ids, &ErrorCode::Timeout.into(), entry.epoch);
+                .unknown(&entry.ids, &ErrorCode::Timeout.into(), entry.epoch, NOW);
         }
         self.epoch += 1;
     }
@@ -277,7 +274,7 @@ impl World {
                 } else {
                     // Raft takes nothing that was judged in another epoch.
                     let moved = ErrorCode::NotLeader.into();
-                    self.sequencer.refused(&entry.ids, &moved, entry.epoch);
+                    self.sequencer.refused(&entry.ids, &moved, entry.epoch, NOW);
                 }
             }
             Step::Commit => {
@@ -290,7 +287,7 @@ impl World {
             Step::Refuse => {
                 if let Some(entry) = self.in_flight.pop_back() {
                     let busy = ErrorCode::Busy.into();
-                    self.sequencer.refused(&entry.ids, &busy, entry.epoch);
+                    self.sequencer.refused(&entry.ids, &busy, entry.epoch, NOW);
                 }
             }
             Step::Lose => self.lose(),
@@ -322,4 +319,24 @@ proptest! {
             world.check();
         }
     }
+}
+
+#[test]
+fn a_second_batch_never_overtakes_the_first_of_a_new_producer() {
+    let (mut sequencer, none) = (Sequencer::default(), Producers::default());
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let early = sequencer.offer(offer(1, Some(1)), &none, NOW).unwrap_err();
+    assert_eq!(early, ErrorCode::NotLeader, "to be tried again, no gap");
+    waiting(sequencer.offer(offer(1, Some(0)), &none, NOW));
+    waiting(sequencer.offer(offer(1, Some(1)), &none, NOW));
+}
+
+#[test]
+fn a_forgotten_producer_goes_on_where_it_was() {
+    let (mut sequencer, none) = (Sequencer::default(), Producers::default());
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let first_try = sequencer.offer(offer(1, Some(70)), &none, NOW).unwrap_err();
+    assert_eq!(first_try, ErrorCode::NotLeader);
+    let later = NOW + std::time::Duration::from_secs(120);
+    waiting(sequencer.offer(offer(1, Some(70)), &none, later));
 }

@@ -116,6 +116,7 @@ impl Service {
         Ok(Produced {
             base_offsets,
             leader_epoch,
+            append_time_ms: None,
         })
     }
 
