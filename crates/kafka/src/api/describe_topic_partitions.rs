@@ -141,9 +141,10 @@ fn partition(known: MetadataResponsePartition) -> DescribeTopicPartitionsRespons
         leader_epoch: known.leader_epoch,
         replica_nodes: known.replica_nodes,
         isr_nodes: known.isr_nodes,
-        // Raft has no such sets: whoever has all acknowledged records may be elected.
-        eligible_leader_replicas: None,
-        last_known_elr: None,
+        // Raft has no such sets: whoever has all acknowledged records may be elected. Empty and not
+        // null, which the Java client does not expect though the schema allows it.
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
         offline_replicas: known.offline_replicas,
     }
 }
