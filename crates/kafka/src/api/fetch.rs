@@ -11,7 +11,6 @@ use floe_kafka_codec::messages::{
 };
 use floe_kafka_codec::{KafkaError, RecordSlices};
 use floe_model::{ErrorCode, LeaderEpoch, Offset};
-use floe_record::Compression;
 
 use crate::context::RequestContext;
 use crate::errors::{Asked, kafka_error};
@@ -21,8 +20,6 @@ use crate::topic_lookup::{self, partition_key};
 
 /// From this version on topics are identified, not named.
 const IDS_FROM: i16 = 13;
-/// The first version whose clients know what zstd is.
-const ZSTD_FROM: i16 = 10;
 
 pub(crate) async fn handle(
     cx: &RequestContext,
@@ -50,7 +47,7 @@ pub(crate) async fn handle(
     let mut outcomes = Vec::with_capacity(wanted.len());
     for (one, reply) in wanted.into_iter().zip(replies) {
         let mut response = match reply {
-            Ok(reply) => answered(reply, version, &mut hints),
+            Ok(reply) => answered(reply, &mut hints),
             Err(fault) => failed(&fault, &mut hints),
         };
         response.partition_index = one.partition.1;
@@ -166,11 +163,7 @@ async fn read(
     wanted.iter().zip(keys).map(reply_to).collect()
 }
 
-fn answered(
-    reply: FetchPartReply,
-    version: i16,
-    hints: &mut LeaderHints<'_>,
-) -> FetchPartitionResponse {
+fn answered(reply: FetchPartReply, hints: &mut LeaderHints<'_>) -> FetchPartitionResponse {
     let batches = match reply.outcome {
         Ok(batches) => batches,
         Err(failure) => {
@@ -180,7 +173,7 @@ fn answered(
             return response;
         }
     };
-    match records_of(batches, version) {
+    match records_of(batches) {
         Ok(records) => FetchPartitionResponse {
             high_watermark: reply.high_watermark.0,
             last_stable_offset: reply.high_watermark.0,
@@ -192,17 +185,14 @@ fn answered(
     }
 }
 
-fn records_of(batches: Vec<WireBatch>, version: i16) -> Result<RecordSlices, KafkaError> {
+/// The batches as they are stored, whatever the client's version knows of their compression.
+fn records_of(batches: Vec<WireBatch>) -> Result<RecordSlices, KafkaError> {
     let mut records = RecordSlices::default();
     for batch in batches {
         let batch = batch.into_batch().map_err(|error| {
             tracing::error!(%error, "a stored batch cannot be read");
             KafkaError::CORRUPT_MESSAGE
         })?;
-        let is_zstd = matches!(batch.header().compression(), Ok(Compression::Zstd));
-        if is_zstd && version < ZSTD_FROM {
-            return Err(KafkaError::UNSUPPORTED_COMPRESSION_TYPE);
-        }
         records.push(&batch);
     }
     Ok(records)
