@@ -91,7 +91,7 @@ fn settings(args: &DevArgs, dir: &Path, index: u16) -> Result<Settings, CommandE
         "storage.journal_segment_size=32 MiB".to_owned(),
         "limits.tail_memory=64 MiB".to_owned(),
         "topics.auto_create=true".to_owned(),
-        "groups.initial_rebalance_delay=0".to_owned(),
+        "groups.initial_rebalance_delay=0ms".to_owned(),
     ];
     load(&SettingArgs {
         set,
