@@ -1,0 +1,41 @@
+"""The Floe cluster under test: three real processes of scripts/cluster."""
+
+import os
+import subprocess
+
+
+class FloeCluster:
+    name = "floe"
+
+    def __init__(self, root, directory, base_port, binary):
+        self.script, self.directory, self.base_port = os.path.join(root, "scripts", "cluster"), directory, base_port
+        self.binary = binary
+        self.environment = {**os.environ, "FLOE_BIN": binary}
+        self.bootstrap = ",".join(f"127.0.0.1:{base_port + 10 * node + 1}" for node in range(3))
+        self.native = ",".join(f"127.0.0.1:{base_port + 10 * node}" for node in range(3))
+
+    def _cluster(self, *arguments):
+        command = [self.script, *map(str, arguments), "--dir", self.directory]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+    def up(self):
+        self._cluster("up", "--nodes", 3, "--base-port", self.base_port)
+
+    def kill(self, node):
+        self._cluster("kill", node)
+
+    def start(self, node):
+        self._cluster("start", node)
+
+    def create_topic(self, _wire, topic, partitions, configs):
+        settings = [word for name, value in configs.items() for word in ("--set", f"{name}={value}")]
+        command = [self.binary, "topic", "create", topic, "--partitions", str(partitions), "--server", self.native, *settings]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+    def down(self):
+        if os.path.exists(os.path.join(self.directory, "cluster.env")):
+            self._cluster("clean")
