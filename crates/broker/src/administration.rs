@@ -75,6 +75,25 @@ impl Broker {
         state.topic_named(name).map(|topic| topic.config.clone())
     }
 
+    /// The settings of a topic with every change acknowledged before this call, as far as the
+    /// controller can be asked; else as this node knows them.
+    ///
+    /// # Errors
+    /// There is no such topic.
+    pub async fn newest_topic_config(&self, name: &TopicName) -> Result<TopicConfig, Failure> {
+        self.check_serving()?;
+        let confirmed = self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await;
+        let state = match confirmed {
+            Ok(confirmed) => confirmed,
+            Err(failure) if self.topic_id_named(name).is_none() => return Err(failure),
+            Err(_) => self.core.metadata.state(),
+        };
+        let topic = state
+            .topic_named(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        Ok(topic.config.clone())
+    }
+
     /// Makes a topic, or checks that it could be made. A topic that was made is a success whether
     /// or not all its partitions have found a leader in time.
     ///

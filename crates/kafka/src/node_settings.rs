@@ -68,6 +68,7 @@ const FIXED: &[(&str, ConfigType, &str, &str)] = &[
 pub(crate) fn node_settings(cx: &RequestContext) -> Vec<NodeSetting> {
     let config = cx.broker().config();
     let mut settings = configured(cx, config);
+    settings.extend(of_groups(config));
     settings.extend(FIXED.iter().map(|&(name, kind, value, doc)| NodeSetting {
         name,
         value: Some(value.to_owned()),
@@ -106,6 +107,34 @@ fn from_node(value: &impl ToString, default: &str) -> (String, ConfigSource) {
         ConfigSource::Node
     };
     (value, source)
+}
+
+fn of_groups(config: &NodeConfig) -> [NodeSetting; 3] {
+    let limits = config.classic_groups;
+    let set = |name, value: u32, doc| NodeSetting {
+        name,
+        value: Some(value.to_string()),
+        kind: ConfigType::Int,
+        source: ConfigSource::Default,
+        doc,
+    };
+    [
+        set(
+            "group.initial.rebalance.delay.ms",
+            limits.initial_rebalance_delay_ms,
+            "How long an empty classic group waits for more members after the first joined.",
+        ),
+        set(
+            "group.max.session.timeout.ms",
+            limits.session_timeout_ms_max,
+            "The longest session timeout of a classic group's member.",
+        ),
+        set(
+            "group.min.session.timeout.ms",
+            limits.session_timeout_ms_min,
+            "The shortest session timeout of a classic group's member.",
+        ),
+    ]
 }
 
 fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {

@@ -1,5 +1,7 @@
 //! DeleteRecords: moves the log start of partitions forward. Only a partition's leader serves it.
 
+use std::time::Duration;
+
 use floe_broker::api::PartitionKey;
 use floe_kafka_codec::KafkaError;
 use floe_kafka_codec::messages::{
@@ -8,12 +10,16 @@ use floe_kafka_codec::messages::{
 };
 use floe_model::{Offset, TopicId};
 use futures::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use crate::admin_error::{AdminError, partition_error, partition_index, topic_name};
 use crate::context::RequestContext;
 
 /// Partitions trimmed at once.
 const CONCURRENT: usize = 32;
+/// Shortest and longest time for all partitions of a request.
+const LIMIT_MIN: Duration = Duration::from_secs(1);
+const LIMIT_MAX: Duration = Duration::from_secs(120);
 /// Stands for the high watermark.
 const HIGH_WATERMARK: i64 = -1;
 /// Stands for a log start that is not known.
@@ -24,9 +30,12 @@ pub(crate) async fn handle(
     _version: i16,
     request: DeleteRecordsRequest,
 ) -> DeleteRecordsResponse {
+    let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
+    let limit = Duration::from_millis(timeout_ms).clamp(LIMIT_MIN, LIMIT_MAX);
+    let end = Instant::now() + limit;
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        topics.push(delete_in(cx, topic).await);
+        topics.push(delete_in(cx, topic, end).await);
     }
     DeleteRecordsResponse {
         topics,
@@ -34,12 +43,18 @@ pub(crate) async fn handle(
     }
 }
 
-async fn delete_in(cx: &RequestContext, topic: DeleteRecordsTopic) -> DeleteRecordsTopicResult {
+async fn delete_in(
+    cx: &RequestContext,
+    topic: DeleteRecordsTopic,
+    end: Instant,
+) -> DeleteRecordsTopicResult {
     let topic_id = prepare(cx, &topic.name).await;
     let (topic_id, name) = (&topic_id, topic.name.as_str());
     let deleting = topic.partitions.iter().map(|partition| async move {
         let outcome = match topic_id {
-            Ok(topic_id) => delete(cx, *topic_id, partition).await,
+            Ok(topic_id) => tokio::time::timeout_at(end, delete(cx, *topic_id, partition))
+                .await
+                .unwrap_or_else(|_| Err(timed_out())),
             Err(error) => Err(error.clone()),
         };
         let (low_watermark, error_code) = match outcome {
@@ -61,6 +76,11 @@ async fn delete_in(cx: &RequestContext, topic: DeleteRecordsTopic) -> DeleteReco
         name: name.to_owned(),
         partitions: stream::iter(deleting).buffered(CONCURRENT).collect().await,
     }
+}
+
+fn timed_out() -> AdminError {
+    let text = "time is up; the records may be deleted yet";
+    AdminError::new(KafkaError::REQUEST_TIMED_OUT, text)
 }
 
 /// The topic, if records of it may be deleted.

@@ -1,7 +1,6 @@
 //! DescribeConfigs: the settings of topics and of this node.
 
 use floe_broker::api::TopicConfig;
-use floe_kafka_codec::KafkaError;
 use floe_kafka_codec::messages::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse, DescribeConfigsResult,
 };
@@ -60,11 +59,5 @@ async fn entries(
 
 async fn topic_config(cx: &RequestContext, name: &str) -> Result<TopicConfig, AdminError> {
     let name = topic_name(name)?;
-    cx.broker().known_topic(&name).await?;
-    // Deleted meanwhile.
-    let gone = || {
-        let text = format!("there is no topic '{name}'");
-        AdminError::new(KafkaError::UNKNOWN_TOPIC_OR_PARTITION, text)
-    };
-    cx.broker().topic_config(&name).ok_or_else(gone)
+    Ok(cx.broker().newest_topic_config(&name).await?)
 }
