@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
+/// O_DSYNC: a write returns when its data is on disk. rustix's constant of that name is O_SYNC,
+/// which waits for the file's timestamps too, and so for a file system transaction.
+const DSYNC: OFlags = OFlags::from_bits_retain(0o10_000);
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenMode {
@@ -146,13 +150,7 @@ pub struct RealVfs;
 
 impl Vfs for RealVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(mode.write).create(mode.create);
-        if mode.direct_sync {
-            let flags = OFlags::DIRECT | OFlags::DSYNC;
-            options.custom_flags(i32::try_from(flags.bits()).map_err(io::Error::other)?);
-        }
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile(options_of(mode)?.open(path)?)))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -207,6 +205,16 @@ impl Vfs for RealVfs {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+fn options_of(mode: OpenMode) -> io::Result<OpenOptions> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(mode.write).create(mode.create);
+    if mode.direct_sync {
+        let flags = OFlags::DIRECT | DSYNC;
+        options.custom_flags(i32::try_from(flags.bits()).map_err(io::Error::other)?);
+    }
+    Ok(options)
 }
 
 /// The kernel releases the lock when the descriptor closes.
@@ -265,5 +273,33 @@ impl VfsFile for RealFile {
 
     fn len_bytes(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_synchronous_file_waits_for_its_data_and_not_for_its_timestamps() {
+        // Without O_DIRECT, which not every temporary directory has.
+        let dir = tempfile::tempdir().unwrap();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(i32::try_from(DSYNC.bits()).unwrap())
+            .open(dir.path().join("file"))
+            .unwrap();
+        let kernel = format!(
+            "/proc/self/fdinfo/{}",
+            std::os::fd::AsRawFd::as_raw_fd(&file)
+        );
+        let text = fs::read_to_string(kernel).unwrap();
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+        let (data_only, everything) = (0o10_000, 0o4_010_000);
+        assert_eq!(flags & everything, data_only);
     }
 }

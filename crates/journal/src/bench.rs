@@ -2,7 +2,7 @@
 //!
 //! One generator goes round robin over the groups and keeps a fixed number of batches
 //! outstanding. Latency is taken on the journal thread when the entry is durable, never at
-//! enqueue. CPU time is that of the whole process, so run it in a process of its own.
+//! enqueue, and told apart by whether a checkpoint was running then. CPU time is that of the whole process, so run it in a process of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,10 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::{AppendError, GroupKind, GroupLog, Journal, JournalConfig, OpenError, StoreError};
+use crate::node::Node;
+use crate::{
+    AppendError, GroupKind, GroupLog, Journal, JournalConfig, JournalMetrics, OpenError, StoreError,
+};
 
 /// Clock ticks of /proc/self/stat: fixed at 100 per second on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -62,6 +65,12 @@ pub struct BenchReport {
     pub p99_us: u64,
     /// The slowest.
     pub max_us: u64,
+    /// Batches acknowledged while a checkpoint was running.
+    pub checkpoint_batches: u64,
+    /// 99 of 100 of them are at most this.
+    pub checkpoint_p99_us: u64,
+    /// The same for all others.
+    pub quiet_p99_us: u64,
     /// CPU time of the process.
     pub cpu_s: f64,
     /// CPU seconds per 10^9 bytes.
@@ -104,7 +113,21 @@ struct Tally {
     failed: AtomicU64,
     last_at_us: AtomicU64,
     /// Held for one record.
-    latency: Mutex<Histogram<u64>>,
+    latencies: Mutex<Latencies>,
+    node: Arc<Node>,
+}
+
+impl Tally {
+    fn checkpoint_is_running(&self) -> bool {
+        let counters = &self.node.counters;
+        counters.checkpoint_is_running.load(Ordering::Relaxed)
+    }
+}
+
+/// Latencies of batches, by whether a checkpoint was running when they were acknowledged.
+struct Latencies {
+    quiet: Histogram<u64>,
+    checkpoint: Histogram<u64>,
 }
 
 /// Measures.
@@ -126,34 +149,66 @@ pub async fn run_bench(config: BenchConfig, env: &Env) -> Result<BenchReport, Be
     }
     let before = journal.metrics();
     let cpu_before_s = cpu_seconds(env);
-    let latency = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
+    let latency = Histogram::<u64>::new_with_bounds(1, LATENCY_MAX_US, 3)
+        .expect("bounds are constant and in order");
     let tally = Arc::new(Tally {
         batches: AtomicU64::new(0),
         failed: AtomicU64::new(0),
         last_at_us: AtomicU64::new(0),
-        latency: Mutex::new(latency.expect("bounds are constant and in order")),
+        latencies: Mutex::new(Latencies {
+            quiet: latency.clone(),
+            checkpoint: latency,
+        }),
+        node: journal.node().clone(),
     });
     let began = env.clock.now();
     let refused = generate(&config, env, &groups, &batch, &tally).await?;
-    let ended_us = tally.last_at_us.load(Ordering::Acquire);
     let after = journal.metrics();
     let cpu_s = cpu_seconds(env) - cpu_before_s;
-    let failed = tally.failed.load(Ordering::Acquire) > 0;
     journal.shutdown().await?;
-    if failed {
+    if tally.failed.load(Ordering::Acquire) > 0 {
         return Err(StoreError::Closed.into());
     }
+    let ended = Duration::from_micros(tally.last_at_us.load(Ordering::Acquire));
+    let spent = Spent {
+        seconds: ended.saturating_sub(began).as_secs_f64(),
+        cpu_s,
+        refused,
+    };
+    Ok(report(&config, &batch, &tally, &spent, &before, &after))
+}
+
+/// What a run took.
+struct Spent {
+    seconds: f64,
+    cpu_s: f64,
+    refused: u64,
+}
+
+fn report(
+    config: &BenchConfig,
+    batch: &StampedBatch,
+    tally: &Tally,
+    spent: &Spent,
+    before: &JournalMetrics,
+    after: &JournalMetrics,
+) -> BenchReport {
+    let Spent {
+        seconds,
+        cpu_s,
+        refused,
+    } = *spent;
     let batches = tally.batches.load(Ordering::Acquire);
     let bytes = batches * batch.size_bytes() as u64;
-    let seconds = Duration::from_micros(ended_us)
-        .saturating_sub(began)
-        .as_secs_f64();
     let syncs = after.syncs - before.syncs;
     let written = after.journal_bytes_written + after.segment_bytes_written
         - before.journal_bytes_written
         - before.segment_bytes_written;
-    let latency = tally.latency.lock();
-    Ok(BenchReport {
+    let latencies = tally.latencies.lock();
+    let (quiet, checkpoint) = (&latencies.quiet, &latencies.checkpoint);
+    let mut latency = quiet.clone();
+    latency.add(checkpoint).expect("both have the same bounds");
+    BenchReport {
         groups: config.groups,
         batch_bytes: batch.size_bytes(),
         outstanding: config.outstanding,
@@ -165,6 +220,9 @@ pub async fn run_bench(config: BenchConfig, env: &Env) -> Result<BenchReport, Be
         p50_us: latency.value_at_quantile(0.5),
         p99_us: latency.value_at_quantile(0.99),
         max_us: latency.max(),
+        checkpoint_batches: checkpoint.len(),
+        checkpoint_p99_us: checkpoint.value_at_quantile(0.99),
+        quiet_p99_us: quiet.value_at_quantile(0.99),
         cpu_s,
         cpu_s_per_gb: ratio(cpu_s, bytes as f64 / 1e9),
         bytes_per_byte: ratio(written as f64, bytes as f64),
@@ -172,7 +230,7 @@ pub async fn run_bench(config: BenchConfig, env: &Env) -> Result<BenchReport, Be
         batches_per_sync: ratio(batches as f64, syncs as f64),
         checkpoints: after.checkpoints - before.checkpoints,
         refused,
-    })
+    }
 }
 
 /// Appends until the time is over and everything is answered. Says how often it was refused.
@@ -209,7 +267,13 @@ async fn generate(
             let now = clock.now();
             let took_us = (now - began).as_micros();
             let took_us = u64::try_from(took_us).unwrap_or(LATENCY_MAX_US);
-            tally.latency.lock().saturating_record(took_us.max(1));
+            let mut latencies = tally.latencies.lock();
+            let of_these = match tally.checkpoint_is_running() {
+                true => &mut latencies.checkpoint,
+                false => &mut latencies.quiet,
+            };
+            of_these.saturating_record(took_us.max(1));
+            drop(latencies);
             tally.batches.fetch_add(1, Ordering::AcqRel);
             let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
             tally.last_at_us.store(now_us, Ordering::Release);

@@ -4,6 +4,8 @@
 //! constructor is visible in this crate only and called in two places: by the journal writer in
 //! the step after a commit group was written, and after a state file was synced and renamed.
 
+use tokio::sync::oneshot;
+
 use crate::StoreError;
 
 /// What was asked is on this node's disk.
@@ -27,3 +29,10 @@ impl Durable {
 
 /// Called once, on the journal thread, in order per group. It must not block.
 pub type OnDurable = Box<dyn FnOnce(Result<Durable, StoreError>) + Send>;
+
+/// A callback and what it will say.
+pub(crate) fn on_durable() -> (OnDurable, oneshot::Receiver<Result<Durable, StoreError>>) {
+    let (sender, finished) = oneshot::channel();
+    // Whoever asked may have given up; the frame is durable all the same.
+    (Box::new(|result| drop(sender.send(result))), finished)
+}

@@ -18,6 +18,7 @@ use crate::partition_segment::SEGMENT_HEADER_BYTES;
 use crate::segment_cache::CachedSegment;
 use crate::segment_list::SegmentMeta;
 use crate::segment_reader::{ScanError, scan};
+use crate::sparse_index::{IndexWalk, SparseIndex};
 use crate::{ReadError, SegmentInfo};
 
 /// A read of one segment, planned under the group's lock.
@@ -26,6 +27,8 @@ struct ColdRead {
     len_bytes: u64,
     /// Where to start as the growing segment's index says; a sealed one asks its index file.
     position: Option<u64>,
+    /// For the points that this index lacks.
+    walk: Option<IndexWalk>,
 }
 
 /// What a cold read looks for.
@@ -48,6 +51,7 @@ impl ColdRead {
             first_index: segment.first.next_index(),
             len_bytes: segment.len_bytes,
             position: position.map(|position| position.unwrap_or(SEGMENT_HEADER_BYTES)),
+            walk: index.and_then(SparseIndex::walk),
         }
     }
 }
@@ -192,21 +196,33 @@ impl GroupCore {
     /// segment was removed meanwhile.
     async fn scan_cold<T: Default + Send + 'static>(
         self: &Arc<Self>,
-        cold: ColdRead,
+        mut cold: ColdRead,
         seek: Seek,
         mut collect: impl FnMut(&mut T, Entry) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Option<T>, ReadError> {
         let node = self.node().map_err(|_| stopped())?;
         let group = self.clone();
         let blocking = node.clone();
+        let turn = node.cold_reads.turn().await;
         let read = move || {
+            let _turn = turn;
             let opened = group.open_cold(&blocking, &cold)?;
             let position = cold
                 .position
-                .unwrap_or_else(|| position_in_sealed(&blocking, &group, &opened, seek));
+                .unwrap_or_else(|| position_in_sealed(&blocking, &group, &opened, &cold, seek));
             let mut out = T::default();
             let range = position..cold.len_bytes;
-            match scan(&*opened.file, range, |entry, _| collect(&mut out, entry)) {
+            let mut walk = cold.walk.take();
+            let scanned = scan(&*opened.file, range, |entry, at| {
+                if let Some(walk) = &mut walk {
+                    walk.note(&entry, at);
+                }
+                collect(&mut out, entry)
+            });
+            if let Some(walk) = walk.filter(|walk| walk.passed_bytes() > 0) {
+                group.lock().segments.fill_gap(cold.first_index, walk);
+            }
+            match scanned {
                 Ok(_) => Ok(out),
                 Err(ScanError::Io(error)) => Err(error),
                 Err(ScanError::Damage(damage)) => {
@@ -246,8 +262,14 @@ impl GroupCore {
     }
 }
 
-fn position_in_sealed(node: &Node, group: &GroupCore, segment: &CachedSegment, seek: Seek) -> u64 {
-    let index = segment.index(&*node.vfs, group.id);
+fn position_in_sealed(
+    node: &Node,
+    group: &GroupCore,
+    segment: &CachedSegment,
+    cold: &ColdRead,
+    seek: Seek,
+) -> u64 {
+    let index = segment.index(&*node.vfs, group.id, cold.len_bytes);
     let position = index.and_then(|index| match seek {
         Seek::Index(at) => index.position_of_index(at),
         Seek::Offset(at) => index.position_of_offset(at),

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floe_model::{LogId, LogIndex, Offset};
 
+use crate::durable::on_durable;
 use crate::group_core::{GroupCore, check_open, refuse};
 use crate::io_failure::IoFailure;
-use crate::journal::on_durable;
 use crate::journal_queue::FrameBody;
 use crate::log_position::{LogPosition, next_index};
 use crate::log_state::LogState;

@@ -1,10 +1,12 @@
 //! Counters of the store, cheap to keep and to read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+
+use crate::sync_latency::SyncTimes;
+use crate::{JournalWrites, SyncLatency};
 
 /// A reading of all counters.
 #[derive(Clone, Debug, Default)]
@@ -35,21 +37,12 @@ pub struct JournalMetrics {
     pub unwritten_bytes: u64,
     /// Bytes waiting for the journal writer.
     pub queued_bytes: u64,
+    /// A checkpoint is under way.
+    pub checkpoint_is_running: bool,
+    /// How journal writes reach the disk; unknown before the first.
+    pub journal_writes: Option<JournalWrites>,
     /// Latency of synced journal writes.
     pub sync_latency: SyncLatency,
-}
-
-/// Quantiles since the start of the process, microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SyncLatency {
-    /// Number of syncs.
-    pub count: u64,
-    /// Median.
-    pub p50_us: u64,
-    /// 99 of 100 are at most this.
-    pub p99_us: u64,
-    /// The slowest.
-    pub max_us: u64,
 }
 
 /// The counters themselves.
@@ -62,16 +55,13 @@ pub(crate) struct Counters {
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_syncs: AtomicU64,
     pub(crate) frames_reappended: AtomicU64,
+    pub(crate) checkpoint_is_running: AtomicBool,
     /// Held for one record or one reading.
-    latency: Mutex<Histogram<u64>>,
+    sync_times: Mutex<SyncTimes>,
 }
-
-const LATENCY_MAX_US: u64 = 60_000_000;
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_US, 2)
-            .expect("bounds are constant and in order");
         Self {
             syncs: AtomicU64::new(0),
             journal_bytes_written: AtomicU64::new(0),
@@ -81,7 +71,8 @@ impl Counters {
             checkpoints: AtomicU64::new(0),
             checkpoint_syncs: AtomicU64::new(0),
             frames_reappended: AtomicU64::new(0),
-            latency: Mutex::new(latency),
+            checkpoint_is_running: AtomicBool::new(false),
+            sync_times: Mutex::new(SyncTimes::new()),
         }
     }
 
@@ -90,15 +81,11 @@ impl Counters {
     }
 
     pub(crate) fn record_sync(&self, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
-        self.latency
-            .lock()
-            .saturating_record(took_us.clamp(1, LATENCY_MAX_US));
+        self.sync_times.lock().record(took);
     }
 
     /// All counters; the fields that others own are left at 0.
     pub(crate) fn read(&self) -> JournalMetrics {
-        let latency = self.latency.lock();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         JournalMetrics {
             syncs: get(&self.syncs),
@@ -109,12 +96,8 @@ impl Counters {
             checkpoints: get(&self.checkpoints),
             checkpoint_syncs: get(&self.checkpoint_syncs),
             frames_reappended: get(&self.frames_reappended),
-            sync_latency: SyncLatency {
-                count: latency.len(),
-                p50_us: latency.value_at_quantile(0.5),
-                p99_us: latency.value_at_quantile(0.99),
-                max_us: latency.max(),
-            },
+            checkpoint_is_running: self.checkpoint_is_running.load(Ordering::Relaxed),
+            sync_latency: self.sync_times.lock().read(),
             ..JournalMetrics::default()
         }
     }

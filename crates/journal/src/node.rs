@@ -1,6 +1,5 @@
 //! What the parts of one store share: configuration, seams, queues, bounds and counters.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,16 +7,18 @@ use floe_env::{Clock, IoWake, Spawn, Vfs};
 use floe_model::{NodeUuid, RaftGroupId};
 use parking_lot::Mutex;
 
-use crate::group_core::GroupCore;
+use crate::cold_reads::ColdReads;
+use crate::group_table::GroupTable;
 use crate::health::Health;
 use crate::io_failure::IoFailure;
+use crate::journal_file::WriteMode;
 use crate::journal_queue::JournalQueue;
 use crate::journal_space::JournalSpace;
 use crate::metrics::Counters;
 use crate::segment_cache::SegmentCache;
 use crate::segment_work::SegmentWork;
 use crate::tail_budget::TailBudget;
-use crate::{Damage, JournalConfig, StoreError};
+use crate::{JournalConfig, StoreError};
 
 /// The shared part of a store.
 pub(crate) struct Node {
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) budget: TailBudget,
     pub(crate) cache: SegmentCache,
     pub(crate) counters: Counters,
+    pub(crate) cold_reads: ColdReads,
+    pub(crate) write_mode: WriteMode,
     pub(crate) groups: Mutex<GroupTable>,
 }
 
@@ -42,15 +45,6 @@ pub(crate) struct Wakes {
     pub(crate) writer: IoWake,
     pub(crate) prewriter: IoWake,
     pub(crate) segments: IoWake,
-}
-
-/// The groups of a store.
-#[derive(Default)]
-pub(crate) struct GroupTable {
-    pub(crate) live: BTreeMap<RaftGroupId, Arc<GroupCore>>,
-    pub(crate) deleted: BTreeSet<RaftGroupId>,
-    /// Groups that the journal lost, their creation perhaps included.
-    pub(crate) lost: BTreeMap<RaftGroupId, Damage>,
 }
 
 impl Node {

@@ -13,10 +13,11 @@ use floe_env::{DirLock, OpenMode, Vfs};
 use floe_model::RaftGroupId;
 use floe_record::Entry;
 
+use crate::group_recovery::{SlotFiles, recover_group};
 use crate::log_state::LogState;
 use crate::node::group_dir;
 use crate::partition_segment::{FileKind, SEGMENT_HEADER_BYTES, file_name};
-use crate::recovery::{JournalReplay, SlotFiles, recover_group, replay_journal};
+use crate::recovery::{JournalReplay, replay_journal};
 use crate::segment_reader::{ScanError, scan};
 use crate::segment_recovery::RecoveryMode;
 use crate::{Damage, GroupKind, NodeIdentity, OpenError, node_meta, state_file};

@@ -1,16 +1,17 @@
 //! Makes a damaged data directory usable again by giving up what cannot be read.
 //!
 //! For the last replica of a partition only: any other is replaced from its peers. Each group is
-//! cut to its readable prefix; what the journal alone holds of it is written to the journal again,
-//! behind the damage; the last checkpoint then frees everything before. Stopped halfway, the
-//! directory is as damaged as before and repair starts over.
+//! cut to its readable prefix, which its rescue file may continue; what no partition segment holds
+//! of it is written to the journal again, behind the damage; the last checkpoint then frees
+//! everything before. Stopped halfway, the directory is as damaged as before and repair starts
+//! over.
 
 use std::path::Path;
 
 use floe_env::Env;
 use floe_model::{LogIndex, RaftGroupId};
 
-use crate::journal::on_durable;
+use crate::durable::on_durable;
 use crate::offline::Offline;
 use crate::segment_recovery::RecoveryMode;
 use crate::{Damage, Journal, JournalConfig, OpenError, StoreError};

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +15,8 @@ use floe_model::{LogIndex, RaftGroupId};
 use parking_lot::Mutex;
 
 use crate::index_file;
-use crate::partition_segment::{FileKind, file_name};
+use crate::partition_segment::{FileKind, SEGMENT_HEADER_BYTES, file_name};
+use crate::segment_reader::scan;
 use crate::sparse_index::SparseIndex;
 use crate::state_file::read_whole;
 
@@ -26,13 +28,32 @@ pub(crate) struct CachedSegment {
 }
 
 impl CachedSegment {
-    /// The index of a sealed segment; `None` when its file is missing or damaged.
-    pub(crate) fn index(&self, vfs: &dyn Vfs, group: RaftGroupId) -> Option<&SparseIndex> {
+    /// The index of a sealed segment of `len_bytes`. Made again by one pass over the segment when
+    /// its file is missing or damaged; `None` when the segment is damaged too.
+    pub(crate) fn index(
+        &self,
+        vfs: &dyn Vfs,
+        group: RaftGroupId,
+        len_bytes: u64,
+    ) -> Option<&SparseIndex> {
         let load = || {
-            let bytes = read_whole(vfs, &self.path.with_extension("idx")).ok()?;
-            index_file::decode_points(group, &bytes)
+            let bytes = read_whole(vfs, &self.path.with_extension("idx")).ok();
+            let from_file = bytes.and_then(|bytes| index_file::decode_points(group, &bytes));
+            from_file.or_else(|| self.rebuild(len_bytes))
         };
         self.index.get_or_init(load).as_ref()
+    }
+
+    fn rebuild(&self, len_bytes: u64) -> Option<SparseIndex> {
+        let mut index = SparseIndex::with_gap(SEGMENT_HEADER_BYTES..len_bytes);
+        let mut walk = index.walk()?;
+        let walked = scan(&*self.file, SEGMENT_HEADER_BYTES..len_bytes, |entry, at| {
+            walk.note(&entry, at);
+            ControlFlow::Continue(())
+        });
+        walked.ok()?;
+        index.fill(walk);
+        Some(index)
     }
 }
 

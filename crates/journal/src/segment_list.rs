@@ -10,7 +10,8 @@ use bytes::Bytes;
 use floe_model::{LogIndex, Offset};
 
 use crate::log_position::LogPosition;
-use crate::sparse_index::SparseIndex;
+use crate::partition_segment::SEGMENT_HEADER_BYTES;
+use crate::sparse_index::{IndexWalk, SparseIndex};
 
 /// One partition segment.
 #[derive(Clone)]
@@ -28,6 +29,20 @@ pub(crate) struct SegmentMeta {
     /// The points of a growing segment, or of one whose index file is missing. A sealed segment
     /// has them in its index file.
     pub(crate) index: Option<SparseIndex>,
+}
+
+impl SegmentMeta {
+    /// A segment with only a header.
+    pub(crate) fn empty(first: LogPosition) -> Self {
+        Self {
+            first,
+            end: first,
+            len_bytes: SEGMENT_HEADER_BYTES,
+            max_timestamp_ms: i64::MIN,
+            sealed: false,
+            index: Some(SparseIndex::default()),
+        }
+    }
 }
 
 /// A decision to roll after an entry.
@@ -66,6 +81,15 @@ impl SegmentList {
             .iter()
             .rev()
             .find(|segment| segment.first.next_offset <= offset && offset < segment.end.next_offset)
+    }
+
+    /// Takes index points that a read of the segment from `first_index` on brought along.
+    pub(crate) fn fill_gap(&mut self, first_index: LogIndex, walk: IndexWalk) {
+        let mut list = self.list.iter_mut();
+        let segment = list.find(|segment| segment.first.next_index() == first_index);
+        if let Some(index) = segment.and_then(|segment| segment.index.as_mut()) {
+            index.fill(walk);
+        }
     }
 
     /// Drops what lies wholly before `start`.

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use floe_env::{IoMachine, Step};
@@ -142,8 +143,11 @@ impl SegmentMachine {
         if !self.checkpointer.is_running() {
             return Ok(());
         }
+        let running = &self.node.counters.checkpoint_is_running;
+        running.store(true, Ordering::Relaxed);
         match self.checkpointer.advance(&self.node) {
             Ok(true) => {
+                running.store(false, Ordering::Relaxed);
                 self.last_checkpoint = now;
                 self.closed = ending;
                 let usage = self.node.space.usage();

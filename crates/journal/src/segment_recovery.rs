@@ -163,17 +163,13 @@ impl Recovery<'_> {
             let index = self.out.written.next_index();
             return Ok(self.refuse(trusted, Damage::LogGap { index }));
         }
-        let mut meta = SegmentMeta {
-            first,
-            end: first,
-            len_bytes: SEGMENT_HEADER_BYTES,
-            max_timestamp_ms: i64::MIN,
-            sealed: false,
-            index: Some(SparseIndex::default()),
-        };
+        let mut meta = SegmentMeta::empty(first);
         if let Some(growing) = growing {
             meta.end = self.image.synced;
             meta.len_bytes = growing.len_bytes;
+            meta.index = Some(SparseIndex::with_gap(
+                SEGMENT_HEADER_BYTES..growing.len_bytes,
+            ));
             meta.max_timestamp_ms = growing.max_timestamp_ms;
             self.push_terms(&growing.terms);
             if len_bytes < growing.len_bytes {
@@ -306,7 +302,12 @@ impl Recovery<'_> {
         let files = named.iter().filter(|(kind, _)| *kind == FileKind::State);
         for (_, index) in files {
             let boundary = boundaries.iter().find(|at| at.next_index() == *index);
-            let unsynced = *index > self.image.synced.next_index();
+            // A state is written after the entry it follows, perhaps after that one's sync.
+            let unsynced = *index >= self.image.synced.next_index();
+            let torn_perhaps = |index: LogIndex| {
+                let image = self.image;
+                unsynced && image.kind == GroupKind::Data && index > image.start.next_index()
+            };
             let position = match boundary {
                 Some(at) if self.image.kind == GroupKind::Data && !unsynced => Some(*at),
                 _ => {
@@ -315,8 +316,16 @@ impl Recovery<'_> {
                     read.map(|(position, _)| position)
                 }
             };
-            if let Some(position) = position.filter(|position| position.next_index() == *index) {
-                self.out.states.push(position);
+            match position.filter(|position| position.next_index() == *index) {
+                Some(position) => self.out.states.push(position),
+                None if torn_perhaps(*index) && self.mends() => {
+                    // Torn, or of a log that a crash took back. Once later entries are synced it
+                    // would be believed unread.
+                    let path = self.dir.join(file_name(*index, FileKind::State));
+                    self.vfs.remove_file(&path)?;
+                    self.vfs.sync_dir(self.dir)?;
+                }
+                None => {}
             }
         }
         let start = self.image.start.next_index();

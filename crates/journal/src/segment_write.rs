@@ -5,6 +5,7 @@
 //! in between. Repeating a piece after a crash or a full disk writes the same bytes again.
 
 use std::io;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use crate::metrics::Counters;
 use crate::node::Node;
 use crate::partition_segment::{FileKind, SEGMENT_HEADER_BYTES, encode_header, file_name};
 use crate::segment_list::SegmentMeta;
-use crate::sparse_index::{IndexPoint, SparseIndex};
+use crate::segment_reader::{ScanError, scan};
+use crate::sparse_index::{IndexPoint, IndexWalk, SparseIndex};
 use crate::state_file;
 
 /// Bytes of one piece, unless one entry is larger.
@@ -52,6 +54,8 @@ impl Piece {
 
 enum Plan {
     Nothing,
+    /// Complete the index of the segment that starts here before it is sealed.
+    Fill(LogIndex, IndexWalk, Range<u64>),
     Roll(RollPlan),
     Write(WritePlan),
 }
@@ -86,6 +90,7 @@ pub(crate) fn write_piece(
             new_dir: false,
             more: false,
         }),
+        Plan::Fill(first_index, walk, gap) => carry_out_fill(node, group, first_index, walk, gap),
         Plan::Roll(roll) => carry_out_roll(node, group, &roll),
         Plan::Write(write) => carry_out_write(node, group, &write, buffer),
     }
@@ -98,6 +103,9 @@ fn plan(state: &LogState) -> Plan {
     if let Some(roll) = state.segments.rolls.front()
         && state.written.next_index() >= roll.after.next_index()
     {
+        if let Some(fill) = fill_plan(state) {
+            return fill;
+        }
         return Plan::Roll(RollPlan {
             after: roll.after,
             state: roll.state.clone(),
@@ -134,6 +142,14 @@ fn plan(state: &LogState) -> Plan {
     })
 }
 
+/// What is missing in the index of the growing segment.
+fn fill_plan(state: &LogState) -> Option<Plan> {
+    let last = state.segments.list.last().filter(|last| !last.sealed)?;
+    let index = last.index.as_ref()?;
+    let (walk, gap) = (index.walk()?, index.gap()?);
+    Some(Plan::Fill(last.first.next_index(), walk, gap))
+}
+
 /// What the index file of the growing segment says; `None` when there is none to seal.
 fn sealed_summary(state: &LogState) -> Option<(SegmentSummary, SparseIndex)> {
     let last = state.segments.list.last().filter(|last| !last.sealed)?;
@@ -149,6 +165,50 @@ fn sealed_summary(state: &LogState) -> Option<(SegmentSummary, SparseIndex)> {
 
 fn terms_between(state: &LogState, from: LogIndex, to: LogIndex) -> Vec<(LogIndex, Term)> {
     state.terms.between(from, to)
+}
+
+/// Reads on through the stretch of a growing segment whose index points a restart lost.
+fn carry_out_fill(
+    node: &Node,
+    group: &Arc<GroupCore>,
+    first_index: LogIndex,
+    mut walk: IndexWalk,
+    gap: Range<u64>,
+) -> io::Result<Piece> {
+    let dir = node.group_dir(group.id);
+    let segment = node
+        .cache
+        .open(&*node.vfs, &dir, (group.id, first_index), false)?;
+    let scanned = scan(&*segment.file, gap, |entry, at| {
+        walk.note(&entry, at);
+        if walk.passed_bytes() < PIECE_BYTES as u64 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    let damage = match scanned {
+        Ok(_) => None,
+        Err(ScanError::Damage(damage)) => Some(damage),
+        Err(ScanError::Io(error)) => return Err(error),
+    };
+    if let Some(damage) = damage {
+        group.set_damage(damage);
+    }
+    let mut state = group.lock();
+    if damage.is_some()
+        && let Some(last) = state.segments.list.last_mut()
+        && let Some(index) = &mut last.index
+    {
+        index.give_up_gap();
+    }
+    state.segments.fill_gap(first_index, walk);
+    Ok(Piece {
+        files: Vec::new(),
+        new_names: false,
+        new_dir: false,
+        more: state.has_work(),
+    })
 }
 
 fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: &RollPlan) -> io::Result<Piece> {
@@ -256,14 +316,7 @@ fn carry_out_write(
 /// Moves `written` behind the entries of `write`; returns the bytes that may leave memory.
 fn note_written(state: &mut LogState, write: &WritePlan) -> u64 {
     if write.is_new {
-        state.segments.list.push(SegmentMeta {
-            first: write.first,
-            end: write.first,
-            len_bytes: SEGMENT_HEADER_BYTES,
-            max_timestamp_ms: i64::MIN,
-            sealed: false,
-            index: Some(SparseIndex::default()),
-        });
+        state.segments.list.push(SegmentMeta::empty(write.first));
     }
     let Some(last) = state.segments.list.last_mut() else {
         return 0;

@@ -37,9 +37,12 @@ impl TailSlot {
     }
 }
 
-/// What an entry in memory costs.
+/// What an entry in memory costs: its parts, and all of each buffer that they keep alive. Of
+/// several batches in one buffer each answers for all of it, since any may be the last.
 pub(crate) fn charge_bytes(entry: &Entry) -> u64 {
-    entry.encoded_len() as u64 + SLOT_OVERHEAD_BYTES
+    let batches = entry.batches().iter();
+    let beside = batches.map(|batch| batch.held_bytes().saturating_sub(batch.body().len()));
+    (entry.encoded_len() + beside.sum::<usize>()) as u64 + SLOT_OVERHEAD_BYTES
 }
 
 /// The slots of one group.

@@ -166,6 +166,8 @@ impl JournalWriter {
             Ok(segment) => segment,
             Err(slot) => self.make_segment(slot)?,
         };
+        let path = self.node.space.path(segment.slot);
+        self.node.write_mode.note(&path, segment.direct);
         let seg_seq = self.end.next_seg_seq;
         self.end.next_seg_seq += 1;
         let next = CurrentSegment {

@@ -4,6 +4,9 @@
 //! checksummed bytes; the body, shared with the socket buffer it came in, is never touched.
 //! Invariant: a `StampedBatch` has magic 2, the length it states, and counts that agree with
 //! each other. Its CRC and its records are unchecked until `validate`.
+//!
+//! A shared body keeps the whole buffer it lies in alive. Who slices a body out of a larger
+//! buffer says so (`held_in`), so that bounds on memory can count what is really held.
 
 use bytes::Bytes;
 use floe_model::{LeaderEpoch, Offset};
@@ -22,12 +25,26 @@ const MAGIC: i8 = 2;
 /// In the body.
 const MAX_TIMESTAMP_AT: usize = 14;
 
+/// A body shorter than its buffer divided by this is copied out of it.
+const SHARE_MIN: usize = 4;
+
 /// A v2 batch with its prefix by value. Clones share the body.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct StampedBatch {
     prefix: [u8; BATCH_PREFIX_BYTES],
     body: Bytes,
+    /// Bytes of the allocation that the body keeps alive, as far as it is known.
+    held_bytes: usize,
 }
+
+impl PartialEq for StampedBatch {
+    /// The same bytes, wherever they lie.
+    fn eq(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.body == other.body
+    }
+}
+
+impl Eq for StampedBatch {}
 
 impl StampedBatch {
     /// Takes one whole batch apart, without copying its body.
@@ -50,7 +67,12 @@ impl StampedBatch {
     /// legal: compaction leaves such batches.
     pub fn from_parts(prefix: [u8; BATCH_PREFIX_BYTES], body: Bytes) -> Result<Self, BatchError> {
         let size_bytes = BATCH_PREFIX_BYTES + body.len();
-        let batch = Self { prefix, body };
+        let held_bytes = body.len();
+        let batch = Self {
+            prefix,
+            body,
+            held_bytes,
+        };
         if batch.magic() != MAGIC {
             return Err(BatchError::Magic {
                 magic: batch.magic(),
@@ -83,6 +105,25 @@ impl StampedBatch {
         Ok(batch)
     }
 
+    /// The body is a slice of a buffer of `buffer_bytes`. A small one is copied out of it, so that
+    /// a few bytes kept for long do not hold megabytes; another one answers for the whole buffer.
+    #[must_use]
+    pub fn held_in(mut self, buffer_bytes: usize) -> Self {
+        if self.body.len() < buffer_bytes / SHARE_MIN {
+            self.body = Bytes::copy_from_slice(&self.body);
+            self.held_bytes = self.body.len();
+        } else {
+            self.held_bytes = buffer_bytes.max(self.body.len());
+        }
+        self
+    }
+
+    /// Bytes of memory that the body keeps from being freed.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Writes base offset and leader epoch. The CRC covers neither.
     pub fn stamp(&mut self, base_offset: Offset, epoch: LeaderEpoch) {
         self.prefix[..8].copy_from_slice(&base_offset.0.to_be_bytes());
@@ -99,6 +140,7 @@ impl StampedBatch {
         body[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&at_ms.to_be_bytes());
         let mut stamped = Self {
             prefix: self.prefix,
+            held_bytes: body.len(),
             body: body.into(),
         };
         let crc = stamped.computed_crc();

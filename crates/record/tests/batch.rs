@@ -521,3 +521,27 @@ proptest! {
         prop_assert!(!flipped.is_ok_and(|batch| batch.crc_is_valid()));
     }
 }
+
+#[test]
+fn a_body_answers_for_its_buffer_and_a_small_one_leaves_it() {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(&Record {
+        timestamp_ms: 0,
+        key: None,
+        value: Some(Bytes::from(vec![1; 100])),
+        headers: Vec::new(),
+    });
+    let alone = StampedBatch::split(builder.build()).unwrap();
+    let body_bytes = alone.body().len();
+    assert_eq!(alone.held_bytes(), body_bytes);
+    let frame = Bytes::from([alone.to_bytes().as_ref(), &[0; 1 << 20]].concat());
+    let slice = || StampedBatch::split(frame.slice(..alone.size_bytes())).unwrap();
+
+    let small = slice().held_in(frame.len());
+    assert_eq!((&small, small.held_bytes()), (&alone, body_bytes));
+    assert!(!frame.as_ptr_range().contains(&small.body().as_ptr()));
+
+    let quarter = slice().held_in(4 * body_bytes);
+    assert_eq!((&quarter, quarter.held_bytes()), (&alone, 4 * body_bytes));
+    assert!(frame.as_ptr_range().contains(&quarter.body().as_ptr()));
+}

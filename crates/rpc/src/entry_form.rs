@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::payload::held_by;
 use crate::{Payload, WireBatch};
 
 /// An entry that travels as header and parts.
@@ -73,9 +74,14 @@ impl<'de> Deserialize<'de> for WireEntry {
             })
             .collect::<Result<Vec<_>, BatchError>>()
             .map_err(D::Error::custom)?;
-        Entry::from_wire(&header, parts)
-            .map(Self)
-            .map_err(D::Error::custom)
+        let mut entry = Entry::from_wire(&header, parts).map_err(D::Error::custom)?;
+        if let EntryBody::Data(batches) = &mut entry.body {
+            for batch in batches {
+                let buffer_bytes = held_by(batch.body());
+                *batch = batch.clone().held_in(buffer_bytes);
+            }
+        }
+        Ok(Self(entry))
     }
 }
 

@@ -68,6 +68,14 @@ fn share(part: &[u8]) -> Bytes {
     })
 }
 
+/// Bytes of the buffer that `part`, decoded a moment ago from the frame in hand, keeps alive.
+pub(crate) fn held_by(part: &Bytes) -> usize {
+    FRAME.with_borrow(|frame| match frame {
+        Some((frame, _)) if lies_in(frame, part) => frame.len().max(BUFFER_BYTES),
+        Some(_) | None => part.len(),
+    })
+}
+
 fn lies_in(frame: &[u8], part: &[u8]) -> bool {
     let (frame, part) = (frame.as_ptr_range(), part.as_ptr_range());
     frame.start <= part.start && part.end <= frame.end

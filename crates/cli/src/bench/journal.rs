@@ -26,6 +26,11 @@ struct JournalReport {
     p50_ms: f64,
     p99_ms: f64,
     max_ms: f64,
+    /// The 99th percentile of batches acknowledged while no checkpoint was running.
+    quiet_p99_ms: f64,
+    /// The same while one was.
+    checkpoint_p99_ms: f64,
+    checkpoint_batches: u64,
     cpu_s: f64,
     cpu_s_per_gb: f64,
     /// Bytes written for each byte appended.
@@ -48,6 +53,9 @@ impl From<BenchReport> for JournalReport {
             p50_ms: ms(report.p50_us),
             p99_ms: ms(report.p99_us),
             max_ms: ms(report.max_us),
+            quiet_p99_ms: ms(report.quiet_p99_us),
+            checkpoint_p99_ms: ms(report.checkpoint_p99_us),
+            checkpoint_batches: report.checkpoint_batches,
             cpu_s: report.cpu_s,
             cpu_s_per_gb: report.cpu_s_per_gb,
             bytes_per_byte: report.bytes_per_byte,
@@ -75,6 +83,19 @@ pub(super) async fn run(args: JournalArgs) -> Result<(), CommandError> {
             ("MB/s", format!("{:.1}", report.mb_per_s)),
             ("p50", format!("{:.2} ms", report.p50_ms)),
             ("p99", format!("{:.2} ms", report.p99_ms)),
+            (
+                "p99, no checkpoint running",
+                format!("{:.2} ms", report.quiet_p99_ms),
+            ),
+            (
+                "p99, checkpoint running",
+                format!(
+                    "{:.2} ms, {} checkpoints, {:.0} % of the batches",
+                    report.checkpoint_p99_ms,
+                    report.checkpoints,
+                    100.0 * report.checkpoint_batches as f64 / report.batches.max(1) as f64
+                ),
+            ),
             ("CPU s/GB", format!("{:.2}", report.cpu_s_per_gb)),
             ("bytes/byte", format!("{:.2}", report.bytes_per_byte)),
             ("syncs", report.syncs.to_string()),

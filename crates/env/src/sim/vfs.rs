@@ -44,6 +44,8 @@ struct Disk {
     budget: Option<u64>,
     fail_syncs: bool,
     lies: bool,
+    /// Bytes handed out by reads.
+    bytes_read: u64,
     /// Files with a write in flight.
     in_flight: Vec<usize>,
     locked: BTreeMap<PathBuf, u64>,
@@ -71,6 +73,7 @@ impl SimVfs {
                 budget: None,
                 fail_syncs: false,
                 lies: false,
+                bytes_read: 0,
                 in_flight: Vec::new(),
                 locked: BTreeMap::new(),
                 generation: 0,
@@ -108,6 +111,12 @@ impl SimVfs {
         for id in std::mem::take(&mut disk.in_flight) {
             disk.files[id].in_flight = None;
         }
+    }
+
+    /// Bytes that reads have handed out so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.disk.lock().bytes_read
     }
 
     /// Stops the host. Files opened before are dead; locks are released.
@@ -373,7 +382,7 @@ impl SimFile {
 
 impl VfsFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
         self.alive(&disk)?;
         let live = &disk.files[self.id].live;
         let start = usize::try_from(offset)
@@ -381,6 +390,7 @@ impl VfsFile for SimFile {
             .min(live.len());
         let count = buffer.len().min(live.len() - start);
         buffer[..count].copy_from_slice(&live[start..start + count]);
+        disk.bytes_read += count as u64;
         Ok(count)
     }
 

@@ -431,7 +431,14 @@ impl World {
         if Some(target) <= self.groups[&id].now().start || self.is_poisoned() {
             return;
         }
-        let (state_id, state) = log.state_at_log_start().unwrap();
+        let (state_id, state) = log.state_at_log_start().unwrap_or_else(|| {
+            panic!(
+                "{} group {id} {:?}: no state, though up to {target:?}; damage {:?}",
+                self.context,
+                log.kind(),
+                log.is_damaged()
+            )
+        });
         assert!(state_id >= target, "{}", self.context);
         assert_eq!(state, state_after(state_id), "{}", self.context);
         let facts = self.groups[&id].now().clone();
@@ -576,9 +583,15 @@ fn check_states(log: &GroupLog, group: &ModelGroup, context: &str) {
         assert!(Some(id) <= group.applied, "{context}");
     }
     if group.now().start.is_some() {
-        let (id, state) = log
-            .state_at_log_start()
-            .unwrap_or_else(|| panic!("{context}"));
+        let (id, state) = log.state_at_log_start().unwrap_or_else(|| {
+            panic!(
+                "{context}: no state at start {:?}; {:?}, floor {:?}, damage {:?}",
+                group.now().start,
+                group.kind,
+                log.applied_floor(),
+                log.is_damaged()
+            )
+        });
         assert_eq!(state, state_after(id), "{context}");
         assert!(Some(id) >= group.now().start, "{context}");
         assert!(

@@ -96,6 +96,22 @@ fn the_body_of_an_entry_is_not_copied() {
 }
 
 #[test]
+fn the_body_of_an_entry_answers_for_the_frame_it_keeps() {
+    let batches = vec![samples::batch(100_000), samples::batch(100)];
+    let entry = samples::entry(4, EntryBody::Data(batches));
+    let mut bytes = BytesMut::new();
+    append(&entry, &mut bytes, BYTES_MAX).unwrap();
+    let frame = bytes.freeze();
+    let WireEntry(read) = decode_frame(&frame, BYTES_MAX, Pinning::Bounded).unwrap();
+    assert_eq!(WireEntry(read.clone()), entry);
+    let [large, small] = read.batches() else {
+        panic!("{read:?}")
+    };
+    assert_eq!(large.held_bytes(), frame.len());
+    assert_eq!(small.held_bytes(), small.body().len());
+}
+
+#[test]
 fn a_payload_outside_of_a_frame_is_copied() {
     let bytes = bytes_of(&Payload::from(vec![3; 50]));
     let (payload, _): (Payload, usize) = decode_start(&bytes[1..]).unwrap();
