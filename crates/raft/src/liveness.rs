@@ -141,12 +141,6 @@ impl Liveness {
         self.after(changes, now)
     }
 
-    /// A message of `node` proved that this incarnation of it lives.
-    pub(crate) fn heard(&mut self, node: NodeId, of: Incarnation, now: Duration) -> Effects {
-        let changes = self.detector.heard(node, of, now);
-        self.after(changes, now)
-    }
-
     pub(crate) fn refused(&mut self, node: NodeId, now: Duration) -> Effects {
         let changes = self.detector.refused(node);
         self.after(changes, now)
@@ -155,6 +149,20 @@ impl Liveness {
     pub(crate) fn reached(&mut self, node: NodeId, sent: Duration, now: Duration) -> Effects {
         let changes = self.detector.reached(node, sent);
         self.after(changes, now)
+    }
+
+    /// Whether a peer must be beaten on now. One of a pair is enough while there is nothing to
+    /// tell: the beats of the other, which has the lower id, and our answers to them say both
+    /// that each is alive and that each is heard.
+    pub(crate) fn must_beat(&self, node: NodeId, told: Told, now: Duration) -> bool {
+        let claims = self.peer_claims.get(&node);
+        let exchanged = claims.and_then(PeerClaims::confirmed_at);
+        let lately = self.config.beat_interval * 3 / 2;
+        let is_beaten = exchanged.is_some_and(|at| now.saturating_sub(at) <= lately);
+        self.me < node
+            || !is_beaten
+            || !self.own.is_known(told)
+            || self.unchecked.contains_key(&node)
     }
 
     /// The next beat for a peer.
@@ -173,12 +181,19 @@ impl Liveness {
             return (BeatReply::Restart, Effects::default());
         }
         let mut withdrawn = Vec::new();
-        let reply = match self.peer_claims.get_mut(&from) {
-            Some(claims) => claims.take(beat, &mut withdrawn),
-            None => return (BeatReply::Restart, Effects::default()),
+        let Some(claims) = self.peer_claims.get_mut(&from) else {
+            return (BeatReply::Restart, Effects::default());
         };
+        let reply = claims.take(beat, &mut withdrawn);
+        let answer_heard = claims.answered(beat, reply, now);
         // Claims first: a restart must find the new incarnation's claims, not the old one's.
-        let mut effects = self.heard(from, beat.incarnation, now);
+        let mut changes = self.detector.heard(from, beat.incarnation, now);
+        if let Some(sent) = answer_heard
+            && now.saturating_sub(sent) < self.config.fence_after
+        {
+            changes.extend(self.detector.reached(from, sent));
+        }
+        let mut effects = self.after(changes, now);
         for claim in &beat.claims {
             if self
                 .groups

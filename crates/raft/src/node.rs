@@ -4,6 +4,7 @@ mod beats;
 pub(crate) mod core;
 mod elections;
 mod opening;
+mod peer_listener;
 mod progress;
 mod service;
 pub(crate) mod snapshot_inbox;
@@ -12,27 +13,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_env::{Connection, Env, Listener};
+use floe_env::{Env, Listener};
 use floe_journal::{Journal, StoreError};
 use floe_model::{ClusterId, NodeId, RaftGroupId};
-use floe_rpc::{
-    Channel, ClusterReply, ClusterRequest, Failure, LinkError, PeerIdentity, PeerTarget, Refusal,
-    ServerLimits, serve_peer,
-};
+use floe_rpc::{ClusterReply, ClusterRequest, Failure, LinkError, PeerIdentity, PeerTarget};
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 
 use self::core::NodeCore;
-use self::service::PeerService;
 use crate::binding::layout;
 use crate::links::Links;
 use crate::{
     CallError, GroupSpec, NodeHealth, OpenGroupError, PeerAddr, RaftConfig, RaftGroup, RoleState,
     StartError, StateMachine,
 };
-
-/// Time to wait before accepting again after the listener failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers the cluster matters that other nodes ask about.
 pub trait ClusterHandler: Send + Sync + 'static {
@@ -79,8 +73,8 @@ impl RaftNode {
     ) -> Result<Self, StartError> {
         let links = Links::new(env.clone(), identity);
         let core = Arc::new(NodeCore::new(config, env, journal, links, cluster)?);
-        core.spawn(accept_peers(core.clone(), listener));
-        core.spawn(beats::watch_time(core.clone()));
+        core.spawn(peer_listener::accept_peers(core.clone(), listener));
+        core.spawn(beats::keep_time(core.clone()));
         core.spawn(elections::elect_leaders(core.clone()));
         core.spawn(progress::watch_progress(core.clone()));
         Ok(Self { core })
@@ -110,9 +104,8 @@ impl RaftNode {
         }
         for (node, link) in changes.started {
             self.core.liveness.lock().add_peer(node, now);
-            let stop = self.core.stop.child_token();
             self.core
-                .spawn(beats::beat_to(self.core.clone(), node, link, stop));
+                .spawn(beats::beat_to(self.core.clone(), node, link));
         }
     }
 
@@ -281,61 +274,5 @@ impl RaftNode {
         join_all(links.stopped.into_iter().map(|(_, link)| link.shutdown())).await;
         self.core.tasks.close();
         self.core.tasks.wait().await;
-    }
-}
-
-impl NodeCore {
-    /// Whether a peer may connect: its disk must be the one on record.
-    fn admit(&self, peer: &PeerIdentity) -> Result<(), Refusal> {
-        let node_id = peer.node_id;
-        let known = self
-            .links
-            .target(node_id)
-            .and_then(|target| target.node_uuid);
-        match known {
-            Some(expected) if expected != peer.node_uuid => Err(Refusal::ForeignDisk {
-                node_id,
-                expected,
-                actual: peer.node_uuid,
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-async fn accept_peers(core: Arc<NodeCore>, mut listener: Box<dyn Listener>) {
-    loop {
-        let accepted = tokio::select! {
-            () = core.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(connection) => core.spawn(serve(core.clone(), connection)),
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a peer");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn serve(core: Arc<NodeCore>, connection: Connection) {
-    let (me, peer_addr) = (core.links.me(), connection.peer_addr);
-    let verify = |peer: &PeerIdentity, _: Channel| core.admit(peer);
-    let make_handler = |peer: PeerIdentity, _: Channel| {
-        // A handshake is a sign of life, and tells of a restart before the first beat does.
-        let now = core.now();
-        let effects = core.liveness.lock().met(&peer, now);
-        core.carry_out(&effects);
-        if let Some(link) = core.links.get(peer.node_id) {
-            link.redial_now();
-        }
-        let service = PeerService::new(core.clone(), peer);
-        move |context, request| service.handle(context, request)
-    };
-    let (limits, stop) = (ServerLimits::default(), core.stop.child_token());
-    let served = serve_peer(connection, &me, limits, verify, make_handler, stop).await;
-    if let Err(error) = served {
-        tracing::debug!(%peer_addr, %error, "peer connection ended");
     }
 }

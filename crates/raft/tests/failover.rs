@@ -15,7 +15,12 @@ use tokio::time::Instant;
 const GROUP: RaftGroupId = RaftGroupId(1000);
 
 fn others(node: NodeId) -> Vec<NodeId> {
-    (1..=3).map(NodeId).filter(|other| *other != node).collect()
+    others_of(3, node)
+}
+
+fn others_of(count: u32, node: NodeId) -> Vec<NodeId> {
+    let all = (1..=count).map(NodeId);
+    all.filter(|other| *other != node).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,26 +88,90 @@ async fn one_cut_link_deposes_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_one_way_cut_leaves_a_leader_that_commits() {
-    let cluster = TestCluster::start(3).await;
+    one_way_cuts_leave_a_leader(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_one_way_cut_of_five_nodes_leaves_a_leader_that_commits() {
+    one_way_cuts_leave_a_leader(5).await;
+}
+
+async fn one_way_cuts_leave_a_leader(count: u32) {
+    let cluster = TestCluster::start(count).await;
     cluster.open(GROUP, GroupKind::Data).await;
     cluster.propose(GROUP, "before").await;
-    for from in (1..=3).map(NodeId) {
-        for to in others(from) {
+    for from in (1..=count).map(NodeId) {
+        for to in others_of(count, from) {
             cluster.cuts.cut(from, to);
-            // Long enough for the detectors to see it and for an election.
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            let begun = Instant::now();
-            cluster
-                .propose(GROUP, &format!("{from} to {to} is cut"))
-                .await;
-            let elapsed = begun.elapsed();
-            assert!(
-                elapsed < Duration::from_secs(2),
-                "{from} to {to}: {elapsed:?}"
-            );
+            commits_under_a_cut(&cluster, &format!("{from} to {to}")).await;
             cluster.cuts.heal();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_cut_link_of_five_nodes_leaves_a_leader_that_commits() {
+    let cluster = TestCluster::start(5).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    for a in (1..=5).map(NodeId) {
+        for b in (a.0 + 1..=5).map(NodeId) {
+            cluster.cuts.cut_both(a, b);
+            commits_under_a_cut(&cluster, &format!("{a} and {b}")).await;
+            cluster.cuts.heal();
+        }
+    }
+}
+
+async fn commits_under_a_cut(cluster: &TestCluster, cut: &str) {
+    // Long enough for the detectors to see it and for an election.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let begun = Instant::now();
+    cluster.propose(GROUP, &format!("cut: {cut}")).await;
+    let elapsed = begun.elapsed();
+    assert!(elapsed < Duration::from_secs(2), "{cut}: {elapsed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_own_journal_hangs_commits_with_the_two_others() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, _) = cluster.leader(GROUP).await;
+    cluster.disks[&leader].hang();
+    cluster.propose(GROUP, "during").await;
+}
+
+/// Control connections work and the peers are reached, but nothing commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_proposals_hang_in_the_journals_withdraws() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    let stuck = [leader, others(leader)[0]];
+    for node in stuck {
+        cluster.disks[&node].hang();
+    }
+    let group = cluster.group(leader, GROUP);
+    let command = Proposal::Control(bytes::Bytes::from_static(b"waits"));
+    let waiting = tokio::spawn(group.propose(epoch, command));
+    let begun = Instant::now();
+    let withdrawn = || (group.role().serving_epoch().is_none()).then_some(());
+    until("the stuck leader to withdraw", withdrawn).await;
+    let elapsed = begun.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+    let refused = Proposal::Control(bytes::Bytes::from_static(b"refused"));
+    assert!(group.propose(epoch, refused).await.is_err());
+    for node in stuck {
+        cluster.disks[&node].release();
+    }
+    cluster.propose(GROUP, "after").await;
+    // Whoever leads has it: its outcome is known, or it is committed all the same.
+    drop(waiting.await.unwrap());
+    let (leader, _) = cluster.leader(GROUP).await;
+    let end = cluster.group(leader, GROUP).log().durable_log_id();
+    assert!(end.is_some());
 }
 
 /// Trap A: with openraft's default leases an idle leader would refuse to write.

@@ -6,8 +6,9 @@ mod cluster;
 
 use cluster::{TestCluster, until};
 use floe_journal::GroupKind;
-use floe_model::{LeaderEpoch, RaftGroupId};
+use floe_model::{LeaderEpoch, NodeId, Offset, RaftGroupId};
 use floe_raft::{Proposal, ProposeError};
+use floe_record::{BatchBuilder, Compression, Record, StampedBatch};
 
 const GROUP: RaftGroupId = RaftGroupId(1000);
 
@@ -55,4 +56,54 @@ async fn a_proposal_of_another_epoch_is_refused_at_once() {
     let refused = cluster.group(node, GROUP).propose(stale, command).await;
     assert!(matches!(refused, Err(ProposeError::NotLeader { .. })));
     cluster.shutdown();
+}
+
+/// Behind the trimmed start of the leader's log nothing can be replicated: the state at the start
+/// comes as a snapshot, the rest as entries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_behind_the_trimmed_log_gets_the_state_at_its_start_and_the_rest() {
+    let cluster = TestCluster::start(3).await;
+    let (founders, late) = ([NodeId(1), NodeId(2)], NodeId(3));
+    for node in founders {
+        cluster.open_on(node, GROUP, GroupKind::Data).await;
+    }
+    let (leader, epoch) = cluster.leader(GROUP).await;
+    let group = cluster.group(leader, GROUP);
+    for _ in 0..60 {
+        let proposal = Proposal::Data(vec![batch(4096)]);
+        group.propose(epoch, proposal).await.unwrap();
+    }
+    for node in founders {
+        let group = cluster.group(node, GROUP);
+        let rolled = || (group.log().segments().len() > 2).then_some(());
+        until("segments to roll", rolled).await;
+        let starts = group.log().segments();
+        let before = starts[starts.len() - 1].base_offset;
+        until("segments to be droppable", || {
+            group.log().advance_log_start(before)
+        })
+        .await;
+        assert!(group.trim(before).await.unwrap());
+        until("the log to be trimmed", || group.log().log_start()).await;
+    }
+    let machine = cluster.open_on(late, GROUP, GroupKind::Data).await;
+    let end = group.log().high_watermark();
+    let log = cluster.group(late, GROUP).log().clone();
+    let caught_up = || (log.high_watermark() == end).then_some(());
+    until("the late follower to have it all", caught_up).await;
+    assert!(log.log_start().is_some() && log.first_offset() > Offset::ZERO);
+    assert_eq!(machine.len(), 60);
+    cluster.propose(GROUP, "after").await;
+    until("what comes after", || machine.has("after").then_some(())).await;
+}
+
+fn batch(value_bytes: usize) -> StampedBatch {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(&Record {
+        timestamp_ms: 1,
+        key: None,
+        value: Some(vec![7; value_bytes].into()),
+        headers: Vec::new(),
+    });
+    StampedBatch::split(builder.build()).unwrap()
 }

@@ -441,3 +441,6 @@ fn streaming(error: RPCError<Types>) -> StreamingError<Types> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

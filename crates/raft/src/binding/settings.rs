@@ -3,7 +3,7 @@
 //! Groups without timers are elected by the node's detector: openraft's ticks are off, and its
 //! leases are a day long so that an idle leader goes on accepting writes. Their liveness rests on
 //! `floe-raft`'s detector, vote hook and election queue. Groups with timers (metadata) run
-//! ordinary Raft timers, pre-vote and leases.
+//! ordinary Raft timers, pre-vote and leases; only their heartbeats ride on the node's tick.
 
 use std::time::Duration;
 
@@ -42,7 +42,10 @@ pub(crate) fn openraft_config(config: &RaftConfig, kind: GroupKind, timers: bool
     };
     if timers {
         Config {
-            heartbeat_interval: millis(config.timer_heartbeat),
+            // The node's own tick sends the heartbeats. This sets openraft's tick, 13/64 of it,
+            // and so how exactly an election is due: a wake-up each, on every node, for ever.
+            enable_heartbeat: false,
+            heartbeat_interval: millis(config.timer_election) * 3 / 4,
             election_timeout_min: millis(config.timer_election),
             election_timeout_max: millis(config.timer_election) * 2,
             enable_pre_vote: Some(true),

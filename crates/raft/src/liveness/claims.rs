@@ -5,6 +5,7 @@
 //! so that thousands of idle groups cost nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use floe_model::{Incarnation, LeaderEpoch, RaftGroupId};
 use floe_rpc::{Beat, BeatReply, Claim};
@@ -48,6 +49,11 @@ impl OwnClaims {
         self.leading.len()
     }
 
+    /// Whether a peer that was told this has nothing to learn.
+    pub(crate) fn is_known(&self, told: Told) -> bool {
+        told.seq > 0 && told.version == self.version
+    }
+
     /// The next frame for a peer, and what it will have been told then.
     pub(crate) fn frame(&self, told: Told, incarnation: Incarnation) -> (Beat, Told) {
         let (mut claims, mut withdrawn) = (Vec::new(), Vec::new());
@@ -85,9 +91,34 @@ impl OwnClaims {
 pub(crate) struct PeerClaims {
     next_seq: u64,
     leading: BTreeMap<RaftGroupId, LeaderEpoch>,
+    /// When the peer's last beat was answered.
+    answered_at: Option<Duration>,
+    /// When a beat last showed that the answer before it had arrived.
+    confirmed_at: Option<Duration>,
 }
 
 impl PeerClaims {
+    /// Notes that `beat` is answered `now`. Frames are sent one by one, each after the answer to
+    /// the one before: a later one shows that this answer arrived. Returns when it was given.
+    pub(crate) fn answered(
+        &mut self,
+        beat: &Beat,
+        reply: BeatReply,
+        now: Duration,
+    ) -> Option<Duration> {
+        let before = self.answered_at.replace(now);
+        if reply != BeatReply::Heard || beat.seq == 0 {
+            return None;
+        }
+        self.confirmed_at = Some(now);
+        before
+    }
+
+    /// When the peer last showed that it hears this node.
+    pub(crate) fn confirmed_at(&self) -> Option<Duration> {
+        self.confirmed_at
+    }
+
     /// Takes a frame. Groups that it withdrew, explicitly or by leaving them out of frame 0, are
     /// added to `withdrawn`.
     pub(crate) fn take(&mut self, beat: &Beat, withdrawn: &mut Vec<RaftGroupId>) -> BeatReply {

@@ -13,6 +13,13 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+impl Liveness {
+    fn heard(&mut self, node: NodeId, of: Incarnation, now: Duration) {
+        let changes = self.detector.heard(node, of, now);
+        drop(self.after(changes, now));
+    }
+}
+
 /// A node with two live peers that it reaches.
 fn liveness() -> Liveness {
     let config = RaftConfig {
@@ -371,6 +378,45 @@ fn a_peer_met_later_checks_what_was_restarted_before() {
     assert_eq!(liveness.logs_to_check(LATE, 10), [log_end(GROUP)]);
     drop(liveness.remove_peer(LATE, ms(0)));
     assert!(liveness.may_vote(GROUP));
+}
+
+#[test]
+fn of_a_pair_with_nothing_to_tell_the_lower_id_beats_for_both() {
+    let config = RaftConfig {
+        suspect_after: ms(400),
+        fence_after: ms(500),
+        ..RaftConfig::new(OTHER)
+    };
+    let mut liveness = Liveness::new(&config, Incarnation(1), Rng::from_seed(1));
+    for node in [ME, THIRD] {
+        liveness.add_peer(node, ms(0));
+    }
+    let told = liveness.frame(Told::default()).1;
+    assert!(liveness.must_beat(ME, told, ms(0)), "it was not heard yet");
+    drop(liveness.beat(ME, &beat(1, 0, &[]), ms(0)));
+    assert!(
+        !liveness.detector.reaches(ME),
+        "a first beat shows no answer"
+    );
+    drop(liveness.beat(ME, &beat(1, 1, &[]), ms(100)));
+    assert!(liveness.detector.reaches(ME));
+    assert!(!liveness.must_beat(ME, told, ms(200)));
+    assert!(
+        liveness.must_beat(THIRD, told, ms(200)),
+        "we are the lower id"
+    );
+    assert!(
+        liveness.must_beat(ME, Told::default(), ms(200)),
+        "something to tell"
+    );
+    assert!(liveness.must_beat(ME, told, ms(260)), "its beats stopped");
+    // What it reached counts from the answer that is known to have arrived.
+    for at in (100..500).step_by(50) {
+        drop(liveness.tick(ms(at)));
+    }
+    assert!(liveness.detector.reaches(ME));
+    drop(liveness.tick(ms(500)));
+    assert!(!liveness.detector.reaches(ME));
 }
 
 #[test]

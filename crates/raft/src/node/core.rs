@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use floe_env::Env;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ClusterHandler;
+use super::peer_listener::PeerConnections;
 use crate::binding::settings::openraft_config;
 use crate::links::Links;
 use crate::liveness::{Effects, Liveness, NodeHealth};
@@ -34,17 +35,24 @@ pub(crate) struct NodeCore {
     pub(crate) journal: Journal,
     pub(crate) store_status: watch::Receiver<StoreStatus>,
     pub(crate) links: Arc<Links>,
+    pub(crate) connections: PeerConnections,
     pub(crate) cluster: Arc<dyn ClusterHandler>,
     pub(crate) liveness: Mutex<Liveness>,
     replicas: Mutex<BTreeMap<RaftGroupId, Arc<Replica>>>,
+    /// Those of groups with timers.
+    timed: Mutex<BTreeMap<RaftGroupId, Arc<Replica>>>,
     changed: Mutex<BTreeSet<RaftGroupId>>,
     pub(crate) changed_wake: Notify,
     /// The election task has something new to look at.
     pub(crate) queue_wake: Notify,
     /// Changes when peers should hear of this node before the next interval.
     pub(crate) beat_early: watch::Sender<()>,
+    /// The peers beat in two turns, half an interval apart: see `beats`.
+    pub(crate) beat_turns: [watch::Sender<()>; 2],
+    pub(crate) peers_started: AtomicUsize,
     /// Groups whose proposals wait for an answer.
     pub(crate) waiting: Mutex<BTreeSet<RaftGroupId>>,
+    pub(crate) waiting_wake: Notify,
     pub(crate) healths: watch::Sender<BTreeMap<NodeId, NodeHealth>>,
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) transfers: Arc<AtomicU64>,
@@ -77,17 +85,22 @@ impl NodeCore {
             liveness: Mutex::new(Liveness::new(&config, incarnation, env.rng.fork())),
             budget: Arc::new(Semaphore::new(config.node_proposal_bytes)),
             links: Arc::new(links),
+            connections: PeerConnections::new(),
             config,
             env,
             store_status: journal.status(),
             journal,
             cluster,
             replicas: Mutex::default(),
+            timed: Mutex::default(),
             changed: Mutex::default(),
             changed_wake: Notify::new(),
             queue_wake: Notify::new(),
             beat_early: watch::Sender::new(()),
+            beat_turns: [watch::Sender::new(()), watch::Sender::new(())],
+            peers_started: AtomicUsize::new(0),
             waiting: Mutex::default(),
+            waiting_wake: Notify::new(),
             healths: watch::Sender::default(),
             transfers: Arc::default(),
             openings: (0..OPENING_LANES)
@@ -123,11 +136,21 @@ impl NodeCore {
         self.replicas.lock().values().cloned().collect()
     }
 
+    /// The replicas of groups with timers.
+    pub(crate) fn timed(&self) -> Vec<Arc<Replica>> {
+        self.timed.lock().values().cloned().collect()
+    }
+
     pub(crate) fn insert(&self, replica: Arc<Replica>) {
-        self.replicas.lock().insert(replica.spec.group, replica);
+        let group = replica.spec.group;
+        if replica.spec.timers {
+            self.timed.lock().insert(group, replica.clone());
+        }
+        self.replicas.lock().insert(group, replica);
     }
 
     pub(crate) fn remove(&self, group: RaftGroupId) -> Option<Arc<Replica>> {
+        self.timed.lock().remove(&group);
         self.replicas.lock().remove(&group)
     }
 

@@ -81,7 +81,7 @@ async fn found(core: &NodeCore, group: RaftGroupId, founders: Vec<Voter>) {
     });
     let homes: BTreeMap<u64, Home> = homes.collect();
     match replica.raft.initialize(homes).await {
-        Ok(()) => tracing::info!(%group, "initialised"),
+        Ok(()) => tracing::debug!(%group, "initialised"),
         Err(error) => tracing::debug!(%group, %error, "not initialised"),
     }
 }

@@ -24,6 +24,7 @@ impl NodeCore {
     pub(crate) fn note_waiting(&self, replica: &Replica) {
         if !replica.signals.watched.swap(true, Ordering::AcqRel) {
             self.waiting.lock().insert(replica.spec.group);
+            self.waiting_wake.notify_one();
         }
     }
 
@@ -44,6 +45,12 @@ struct Stand {
 pub(crate) async fn watch_progress(core: Arc<NodeCore>) {
     let mut stands = BTreeMap::new();
     loop {
+        if core.waiting.lock().is_empty() {
+            tokio::select! {
+                () = core.stop.cancelled() => return,
+                () = core.waiting_wake.notified() => {}
+            }
+        }
         tokio::select! {
             () = core.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_INTERVAL) => {}

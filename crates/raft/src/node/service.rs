@@ -304,13 +304,18 @@ impl PeerApi for PeerService {
 
     async fn beat(self, _: Context, beat: Beat) -> BeatReply {
         let now = self.core.now();
-        let (reply, effects) = self
-            .core
-            .liveness
-            .lock()
-            .beat(self.peer.node_id, &beat, now);
+        let (reply, effects, is_due_earlier) = {
+            let mut liveness = self.core.liveness.lock();
+            let due = liveness.next_due();
+            let (reply, effects) = liveness.beat(self.peer.node_id, &beat, now);
+            let due_now = liveness.next_due();
+            let earlier = due_now.is_some_and(|now| due.is_none_or(|due| now < due));
+            (reply, effects, earlier)
+        };
         self.core.carry_out(&effects);
-        self.core.queue_wake.notify_one();
+        if is_due_earlier {
+            self.core.queue_wake.notify_one();
+        }
         reply
     }
 

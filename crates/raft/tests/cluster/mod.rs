@@ -9,6 +9,7 @@
 
 mod cut_net;
 mod journalled;
+mod stuck_disk;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 
 pub(crate) use cut_net::Cuts;
 pub(crate) use journalled::Journalled;
+pub(crate) use stuck_disk::StuckDisk;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -67,6 +69,7 @@ impl TestNode {
 pub(crate) struct TestCluster {
     pub(crate) nodes: BTreeMap<NodeId, TestNode>,
     pub(crate) cuts: Cuts,
+    pub(crate) disks: BTreeMap<NodeId, StuckDisk>,
     pub(crate) config: fn(NodeId) -> RaftConfig,
     dirs: BTreeMap<NodeId, TempDir>,
     addrs: BTreeMap<NodeId, String>,
@@ -82,6 +85,7 @@ impl TestCluster {
         let mut cluster = Self {
             nodes: BTreeMap::new(),
             cuts: Cuts::default(),
+            disks: BTreeMap::new(),
             config,
             dirs: BTreeMap::new(),
             addrs: BTreeMap::new(),
@@ -105,9 +109,12 @@ impl TestCluster {
             .unwrap();
         let mut env = Env::real().unwrap();
         env.net = self.cuts.net(id, env.net.clone());
+        let disk = self.disks.entry(id).or_default();
+        env.vfs = disk.vfs(env.vfs.clone());
         let journal = JournalConfig {
             journal_bytes: 32 << 20,
             journal_segment_bytes: 4 << 20,
+            partition_segment_bytes: 64 << 10,
             prewrite: false,
             disk_reserve_bytes: 0,
             ..JournalConfig::new(self.dirs[&id].path())
@@ -292,6 +299,7 @@ impl TestCluster {
 
 impl Drop for TestCluster {
     fn drop(&mut self) {
+        self.disks.values().for_each(StuckDisk::release);
         for node in self.nodes.values_mut() {
             if let Some(runtime) = node.runtime.take() {
                 runtime.shutdown_background();
