@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
 use crate::connection::{Connection, topic_name};
-use crate::failure::CommandError;
+use crate::failure::{CommandError, ExitStatus};
 use crate::output::Stdout;
 use crate::topic::PartitionRow;
 
@@ -260,9 +260,37 @@ fn partition_rows(topics: &[TopicInfo]) -> Vec<PartitionRow> {
     topics.iter().flat_map(of_topic).collect()
 }
 
+/// A node or partition that does not exist would only look like nothing to do.
+async fn check_targets(connection: &Connection, args: &ElectArgs) -> Result<(), CommandError> {
+    let admin = connection.admin();
+    if let Some(to) = args.to {
+        let cluster = admin.cluster().await;
+        let cluster = cluster.map_err(|error| connection.explain(&error))?;
+        if !cluster.nodes.iter().any(|node| node.node.0 == to) {
+            let what = format!("no node {to} in cluster '{}'", cluster.name);
+            return Err(CommandError::new(ExitStatus::NotFound, what)
+                .next("all nodes:  floe cluster nodes"));
+        }
+    }
+    if let (Some(topic), Some(partition)) = (&args.topic, args.partition) {
+        let info = match admin.describe_topic(topic.as_str()).await {
+            Ok(info) => info,
+            Err(error) => return Err(connection.explain_existing_topic(&error, topic).await),
+        };
+        let count = info.partitions.len();
+        if partition as usize >= count {
+            let what = format!("topic '{topic}' has partitions 0 to {}", count - 1);
+            return Err(CommandError::new(ExitStatus::NotFound, what)
+                .next(format!("see them:  floe topic describe {topic}")));
+        }
+    }
+    Ok(())
+}
+
 async fn elect(args: ElectArgs) -> Result<(), CommandError> {
     let topic = args.topic.as_deref().map(topic_name).transpose()?;
     let connection = Connection::open(&args.connect).await?;
+    check_targets(&connection, &args).await?;
     let request = ElectLeaders {
         topic,
         partition: args.partition.map(PartitionIndex),
@@ -273,7 +301,9 @@ async fn elect(args: ElectArgs) -> Result<(), CommandError> {
         &args.topic,
     ) {
         (Ok(moved), _) => moved,
-        (Err(error), Some(topic)) => return Err(connection.explain_topic(&error, topic).await),
+        (Err(error), Some(topic)) => {
+            return Err(connection.explain_existing_topic(&error, topic).await);
+        }
         (Err(error), None) => return Err(connection.explain(&error)),
     };
     eprintln!("{moved} leaders are moving");

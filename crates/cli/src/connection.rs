@@ -63,12 +63,26 @@ impl Connection {
         if error.kind() != ErrorKind::NotFound || error.partition().is_some() {
             return self.explain(error);
         }
+        self.no_such_topic(topic)
+            .await
+            .next(format!("create it:  floe topic create {topic}"))
+    }
+
+    /// The same for a command that wants a topic gone or changed: making it would be no help.
+    pub(crate) async fn explain_existing_topic(&self, error: &Error, topic: &str) -> CommandError {
+        if error.kind() != ErrorKind::NotFound || error.partition().is_some() {
+            return self.explain(error);
+        }
+        self.no_such_topic(topic)
+            .await
+            .next("all topics:  floe topic list")
+    }
+
+    async fn no_such_topic(&self, topic: &str) -> CommandError {
         let admin = self.client.admin().timeout(HINT_TIMEOUT);
         let topics = admin.topics().await.unwrap_or_default();
         let names = topics.iter().map(|info| info.name.as_str());
-        self.not_found("topic", topic, nearest(topic, names))
-            .await
-            .next(format!("create it:  floe topic create {topic}"))
+        self.not_found("topic", topic, nearest(topic, names)).await
     }
 
     /// What to show for an `error` about `group`; a missing group gets a suggestion.
@@ -111,10 +125,9 @@ impl Connection {
 pub(crate) fn status_of(kind: ErrorKind, other: ExitStatus) -> ExitStatus {
     match kind {
         ErrorKind::NotFound => ExitStatus::NotFound,
-        ErrorKind::InvalidInput => ExitStatus::Usage,
+        ErrorKind::InvalidInput | ErrorKind::TooLarge => ExitStatus::Usage,
         ErrorKind::Unavailable | ErrorKind::TimedOut => ExitStatus::Unavailable,
         ErrorKind::AlreadyExists
-        | ErrorKind::TooLarge
         | ErrorKind::Fenced
         | ErrorKind::OutOfRange
         | ErrorKind::Corrupt

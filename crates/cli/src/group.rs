@@ -132,7 +132,9 @@ async fn seek(args: SeekArgs) -> Result<(), CommandError> {
     let found = find_offsets(&connection, &args.topic, args.to.at(now_ms)).await;
     let mut offsets = match found {
         Ok(offsets) => offsets,
-        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+        Err(error) => {
+            return Err(connection.explain_existing_topic(&error, &args.topic).await);
+        }
     };
     if let Some(partition) = args.partition {
         let partition_count = offsets.len();

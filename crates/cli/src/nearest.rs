@@ -11,7 +11,9 @@ pub(crate) fn nearest<'a>(
         .map(|name| (edits(typed, name), name))
         .filter(|&(distance, name)| {
             let contains = typed.len() >= 4 && (name.contains(typed) || typed.contains(name));
-            distance <= limit || contains
+            // Where every character differs nothing was meant.
+            let differs = distance >= name.chars().count().max(typed.chars().count());
+            (distance <= limit && !differs) || contains
         })
         .min()
         .map(|(_, name)| name)
@@ -47,6 +49,8 @@ mod tests {
         assert_eq!(nearest("oredrs", known), Some("orders"));
         assert_eq!(nearest("location", known), Some("courier.location"));
         assert_eq!(nearest("x", known), None);
+        assert_eq!(nearest("k", ["t"]), None);
+        assert_eq!(nearest("kk", ["k"]), Some("k"));
         assert_eq!(nearest("inventory", known), None);
         assert_eq!(edits("ab", "ba"), 1);
         assert_eq!(edits("", "abc"), 3);

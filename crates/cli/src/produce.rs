@@ -193,10 +193,7 @@ impl Sending {
                 Ok(())
             }
             Err(error) => {
-                let status = match error.kind() {
-                    ErrorKind::TooLarge => ExitStatus::Usage,
-                    kind => status_of(kind, ExitStatus::Failed),
-                };
+                let status = status_of(error.kind(), ExitStatus::Failed);
                 let what = format!("line {number}: {error}");
                 Err(CommandError::new(status, what).at("nothing after it was sent"))
             }
@@ -252,7 +249,12 @@ impl Sending {
                 true => ExitStatus::Partial,
                 false => status_of(error.kind(), ExitStatus::Failed),
             };
-            let shown = connection.explain_topic(&error, &topic).await;
+            let mut shown = connection.explain_topic(&error, &topic).await;
+            if error.kind() == ErrorKind::TooLarge {
+                shown = shown
+                    .at("the topic's max.message.bytes is the limit of a batch [default: 1 MiB]")
+                    .next(format!("see it:  floe topic describe {topic}"));
+            }
             return Err(shown.replace(status, what));
         }
         match fault {

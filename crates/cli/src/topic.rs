@@ -5,7 +5,7 @@ mod row;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use floe_client::{ErrorKind, Start};
+use floe_client::{Error, ErrorKind, Start};
 
 use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
 use crate::connection::{Connection, topic_name};
@@ -225,7 +225,9 @@ async fn alter(args: AlterArgs) -> Result<(), CommandError> {
     }
     let info = match request.send().await {
         Ok(info) => info,
-        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+        Err(error) => {
+            return Err(explain_alter(&connection, &error, &args.topic, args.partitions).await);
+        }
     };
     let mut out = Stdout::new();
     let document = row::TopicDocument::new(&info);
@@ -234,6 +236,29 @@ async fn alter(args: AlterArgs) -> Result<(), CommandError> {
         OutputForm::Table => document.print(&mut out)?,
     }
     out.flush()
+}
+
+/// A number of partitions that does not grow is the only one that is refused for its value.
+async fn explain_alter(
+    connection: &Connection,
+    error: &Error,
+    topic: &str,
+    partitions: Option<u32>,
+) -> CommandError {
+    let shown = connection.explain_existing_topic(error, topic).await;
+    let (Some(wanted), ErrorKind::InvalidInput) = (partitions, error.kind()) else {
+        return shown;
+    };
+    match connection.admin().describe_topic(topic).await {
+        Ok(info) if info.partitions.len() > wanted as usize => {
+            let what = format!(
+                "topic '{topic}' has {} partitions; the number can only grow",
+                info.partitions.len()
+            );
+            CommandError::usage(what).next(format!("see them:  floe topic describe {topic}"))
+        }
+        _ => shown,
+    }
 }
 
 async fn delete(args: DeleteArgs) -> Result<(), CommandError> {
@@ -246,7 +271,7 @@ async fn delete(args: DeleteArgs) -> Result<(), CommandError> {
     let (topic_id, was_there) = match deleted {
         Ok(topic_id) => (Some(topic_id.to_string()), true),
         Err(error) if args.if_exists && error.kind() == ErrorKind::NotFound => (None, false),
-        Err(error) => return Err(connection.explain_topic(&error, &args.topic).await),
+        Err(error) => return Err(connection.explain_existing_topic(&error, &args.topic).await),
     };
     let verb = if was_there {
         "deleted"

@@ -91,10 +91,10 @@ keys! {
         "What others are told of it. Empty: the listen address.";
     DATA_DIR = "storage.data_dir", Kind::Text, "./floe-data",
         "Where the node keeps everything. Relative to the working directory.";
-    JOURNAL_SIZE = "storage.journal_size", Kind::Bytes(MIB, TIB), "1 GiB",
+    JOURNAL_SIZE = "storage.journal_size", Kind::Bytes(64 * MIB, TIB), "1 GiB",
         "All journal segments together; at least four are used.";
-    JOURNAL_SEGMENT_SIZE = "storage.journal_segment_size", Kind::Bytes(64 * KIB, GIB), "64 MiB",
-        "One journal segment; a multiple of 4 KiB. Four times the largest record batch must fit.";
+    JOURNAL_SEGMENT_SIZE = "storage.journal_segment_size", Kind::Bytes(16 * MIB, GIB), "64 MiB",
+        "One journal segment; a multiple of 4 KiB. The largest record batch must fit.";
     PARTITION_SEGMENT_SIZE = "storage.partition_segment_size", Kind::Bytes(64 * KIB, 2 * GIB),
         "128 MiB", "A segment of a partition is closed at this size.";
     PARTITION_SEGMENT_AGE = "storage.partition_segment_age", Kind::Time(SECOND, 365 * DAY), "7d",
