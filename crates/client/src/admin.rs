@@ -14,6 +14,27 @@ use std::time::Duration;
 use crate::Client;
 
 /// Administers the cluster. Cheap to clone.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # // Runs where a cluster does; scripts/test starts one for it.
+/// # let Ok(server) = std::env::var("FLOE_EXAMPLE_SERVER") else { return Ok(()) };
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let client = floe_client::Client::connect(&server).await?;
+/// use floe_client::Start;
+///
+/// let admin = client.admin();
+/// let request = admin.create_topic("bills").partitions(3).config("retention.ms", "86400000");
+/// let topic = request.if_not_exists().send().await?;
+/// assert_eq!(topic.partitions.len(), 3);
+/// for (partition, end) in admin.offsets("bills", Start::End).await? {
+///     println!("partition {partition} ends at {end:?}");
+/// }
+/// admin.delete_topic("bills").await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Admin {
     client: Client,

@@ -22,6 +22,22 @@ use crate::{Error, seeds};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection to a cluster. Clones share it; it ends with the last clone, producer and consumer.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # // Runs where a cluster does; scripts/test starts one for it.
+/// # let Ok(server) = std::env::var("FLOE_EXAMPLE_SERVER") else { return Ok(()) };
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use floe_client::Client;
+///
+/// // Some of the nodes are enough; the client learns the others and follows the leaders.
+/// let client = Client::connect(&server).await?;
+/// let cluster = client.admin().cluster().await?;
+/// println!("{} has {} nodes", cluster.name, cluster.nodes.len());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) core: Arc<Core>,

@@ -45,16 +45,24 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// A stream of messages, without end. An error concerns one partition, which stays where it is;
 /// the others go on.
 ///
-/// ```no_run
-/// # async fn example(client: floe_client::Client) -> Result<(), floe_client::Error> {
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # // Runs where a cluster does; scripts/test starts one for it.
+/// # let Ok(server) = std::env::var("FLOE_EXAMPLE_SERVER") else { return Ok(()) };
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let client = floe_client::Client::connect(&server).await?;
+/// # client.admin().create_topic("menu").if_not_exists().send().await?;
+/// # client.producer("menu").build().await?.send(floe_client::Record::new("flat white")).await?;
 /// use floe_client::Start;
 ///
-/// let mut reader = client.reader().topic("orders", Start::End).build().await?;
+/// let mut reader = client.reader().topic("menu", Start::Start).build().await?;
 /// while let Some(message) = reader.next().await {
 ///     let message = message?;
 ///     println!("{}/{}: {:?}", message.partition, message.offset, message.value);
+/// #     break;
 /// }
 /// # Ok(())
+/// # })
 /// # }
 /// ```
 pub struct Consumer {

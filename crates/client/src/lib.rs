@@ -6,12 +6,16 @@
 //! [kind](Error::kind). Invariants: an acknowledged record was committed once and in order; all
 //! memory is bounded by what the builders say; nothing blocks in `Drop`.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # // Runs where a cluster does; scripts/test starts one for it.
+//! # let Ok(server) = std::env::var("FLOE_EXAMPLE_SERVER") else { return Ok(()) };
+//! # tokio::runtime::Runtime::new()?.block_on(async {
 //! use floe_client::{Client, Record};
 //!
-//! let client = Client::connect("localhost:9192").await?;
-//! client.admin().create_topic("orders").partitions(6).send().await?;
+//! let client = Client::connect(&server).await?; // "localhost:9192", or several with commas
+//! let topic = client.admin().create_topic("orders").partitions(6);
+//! topic.if_not_exists().send().await?;
 //!
 //! let producer = client.producer("orders").build().await?;
 //! let ack = producer.send(Record::new("espresso").key("table 4")).await?;
@@ -22,8 +26,11 @@
 //! while let Some(message) = orders.next().await {
 //!     let message = message?;
 //!     println!("{:?}", message.value);
+//!     break; // or read on: the stream has no end
 //! }
+//! orders.close().await?; // commits what was read and leaves the group at once
 //! # Ok(())
+//! # })
 //! # }
 //! ```
 

@@ -42,17 +42,23 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Dropping the last clone gives up what is not acknowledged yet, with a warning in the log:
 /// `flush` or `close` it first.
 ///
-/// ```no_run
-/// # async fn example(client: floe_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # // Runs where a cluster does; scripts/test starts one for it.
+/// # let Ok(server) = std::env::var("FLOE_EXAMPLE_SERVER") else { return Ok(()) };
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let client = floe_client::Client::connect(&server).await?;
+/// # client.admin().create_topic("tables").partitions(6).if_not_exists().send().await?;
 /// use floe_client::Record;
 ///
-/// let producer = client.producer("orders").build().await?;
+/// let producer = client.producer("tables").build().await?;
 /// for table in 0..1000 {
 ///     let record = Record::new("espresso").key(format!("table {table}"));
-///     producer.enqueue(record).await?;
+///     producer.enqueue(record).await?; // waits only while too much is on its way
 /// }
-/// producer.close().await?;
+/// producer.close().await?; // everything was acknowledged, or this says what was not
 /// # Ok(())
+/// # })
 /// # }
 /// ```
 #[derive(Clone, Debug)]

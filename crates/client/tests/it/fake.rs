@@ -298,6 +298,17 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
     assert!(in_time.is_ok(), "not in time: {what}");
 }
 
+/// Watches for `window` that `condition` holds: for what must not happen, which no event announces.
+pub(crate) async fn holds_for(what: &str, window: Duration, mut condition: impl FnMut() -> bool) {
+    let broken = async {
+        while condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let in_window = tokio::time::timeout(window, broken).await;
+    assert!(in_window.is_err(), "no longer so: {what}");
+}
+
 /// An offset, for comparisons.
 pub(crate) fn at(offset: i64) -> Offset {
     Offset(offset)

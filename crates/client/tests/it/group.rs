@@ -9,7 +9,7 @@ use floe_client::{
 };
 
 use crate::consumer::{next, place, text};
-use crate::fake::{Cluster, at, eventually};
+use crate::fake::{Cluster, at, eventually, holds_for};
 
 async fn member(client: &Client, topic: &TopicName) -> Consumer {
     let builder = client.consumer("billing").topics([topic.as_str()]);
@@ -84,8 +84,11 @@ async fn only_what_was_processed_is_committed_by_itself() {
     })
     .await;
     // The third is in our hand, for as long as we like.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(committed(&cluster, 0), Some(at(2)));
+    let commits = Duration::from_millis(100);
+    holds_for("only two are committed", commits, || {
+        committed(&cluster, 0) == Some(at(2))
+    })
+    .await;
     next(&mut consumer).await;
     eventually("the third too", || committed(&cluster, 0) == Some(at(3))).await;
 }
@@ -250,10 +253,9 @@ async fn a_member_cut_off_past_its_session_returns_nothing() {
     let mut consumer = builder.build().await.unwrap();
     assert_eq!(text(&next(&mut consumer).await), "0");
     cluster.pause(1, true);
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    eventually("it gave everything up", || consumer.assignment().is_empty()).await;
     let nothing = tokio::time::timeout(Duration::from_millis(100), consumer.next()).await;
     assert!(nothing.is_err(), "the session is over: {nothing:?}");
-    eventually("it gave everything up", || consumer.assignment().is_empty()).await;
     cluster.shared.state.lock().groups.expel_all();
     cluster.pause(1, false);
     // Nothing was committed; so it begins anew.
