@@ -3,14 +3,17 @@
 //! Each has a directory and a range of ports of its own and is taken down when dropped.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Ports that one cluster may use, from its base on.
 const PORTS_PER_CLUSTER: u16 = 60;
+/// From SIGKILL to the end of a process that may be in the middle of a write.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Cluster {
     dir: TempDir,
@@ -101,7 +104,54 @@ impl Cluster {
 
     /// Where a node keeps its data.
     pub(crate) fn data_dir(&self, node: u32) -> PathBuf {
-        self.dir.path().join(format!("node-{node}")).join("data")
+        self.home(node).join("data")
+    }
+
+    /// Where the script keeps a node's configuration, log and process id.
+    pub(crate) fn home(&self, node: u32) -> PathBuf {
+        self.dir.path().join(format!("node-{node}"))
+    }
+
+    /// The process of a node.
+    pub(crate) fn pid(&self, node: u32) -> String {
+        let text = std::fs::read_to_string(self.home(node).join("pid")).unwrap();
+        text.trim().to_owned()
+    }
+
+    /// SIGKILL to all nodes in one breath, as by a power failure of the rack.
+    pub(crate) fn kill_all(&self) {
+        let pids = self.nodes().map(|node| self.pid(node));
+        let killed = Command::new("kill").arg("-KILL").args(pids).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// SIGKILL and, as soon as its ports allow it, the same node again. Returns how long there
+    /// was no process.
+    pub(crate) fn kill_and_start_at_once(&self, node: u32) -> Duration {
+        let (pid, home) = (self.pid(node), self.home(node));
+        let killed = Command::new("kill").args(["-KILL", &pid]).status();
+        let began = Instant::now();
+        assert!(killed.unwrap().success());
+        // The threads of a process hold its sockets until the last of them is gone.
+        while std::fs::read_dir(format!("/proc/{pid}/task"))
+            .is_ok_and(|threads| threads.count() > 1)
+        {
+            assert!(began.elapsed() < END_LIMIT, "process {pid} does not end");
+            std::thread::yield_now();
+        }
+        let log = std::fs::File::options().append(true).open(home.join("log"));
+        let child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(home.join("node.toml"))
+            .current_dir(&home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        let away = began.elapsed();
+        std::fs::write(home.join("pid"), format!("{}\n", child.id())).unwrap();
+        away
     }
 
     /// Runs the cluster script; a failure fails the test with what the script said.
@@ -157,7 +207,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-fn next_base_port() -> u16 {
+pub(crate) fn next_base_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     // Runs beside each other start in different places, below the ephemeral ports.
     let start = 12_000 + u16::try_from(std::process::id() % 160).unwrap() * PORTS_PER_CLUSTER;

@@ -13,7 +13,9 @@
     reason = "tests of real processes live outside the seams"
 )]
 
+mod administration;
 mod arrows;
+mod bad_input;
 mod bad_start;
 mod cluster;
 mod cluster_script;
@@ -21,4 +23,6 @@ mod command_line;
 mod groups;
 mod ledger;
 mod no_loss;
+mod process;
 mod tidy;
+mod zombies;

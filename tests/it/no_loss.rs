@@ -1,5 +1,7 @@
 //! No acknowledged record is lost, doubled or reordered, whatever happens to the processes.
 
+use std::time::Duration;
+
 use crate::cluster::Cluster;
 use crate::ledger::{Workload, connect, read_all};
 
@@ -38,8 +40,8 @@ async fn kill_nine_of_all_nodes_at_once_loses_nothing() {
     let workload = Workload::start(&cluster.servers(), TOPIC, 4).await;
     for _ in 0..2 {
         workload.progress(500).await;
-        cluster.nodes().for_each(|node| cluster.kill(node));
-        cluster.nodes().for_each(|node| cluster.start(node));
+        cluster.kill_all();
+        cluster.up_again();
     }
     workload.progress(500).await;
     workload.verify().await;
@@ -75,6 +77,23 @@ async fn a_node_in_a_restart_loop_loses_nothing() {
     }
     workload.progress(500).await;
     workload.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_back_within_100_ms_of_its_kill_loses_nothing() {
+    let cluster = Cluster::up(3);
+    topic(&cluster, 6).await;
+    let workload = Workload::start(&cluster.servers(), TOPIC, 4).await;
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        workload.progress(500).await;
+        let away = cluster.kill_and_start_at_once(cluster.busiest());
+        quickest = quickest.min(away);
+    }
+    workload.progress(500).await;
+    workload.verify().await;
+    // A process in the middle of a write ends when the write does; not every round can be quick.
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
