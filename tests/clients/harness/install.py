@@ -20,7 +20,8 @@ from .clients import go_command
 SYSTEM = {
     "kcat": [("kcat", "kcat")],
     "python": [("python3", "python3"), ("ensurepip", "python3-venv")],
-    "javascript": [("node", "nodejs"), ("npm", "npm"), ("g++", "g++"), ("make", "make")],
+    "javascript-packages": [("node", "nodejs"), ("npm", "npm")],
+    "javascript": [("g++", "g++"), ("make", "make")],
     "librdkafka": [("g++", "g++"), ("make", "make"), ("pkg-config", "pkg-config"), ("zstd.h", "libzstd-dev"), ("zlib.h", "zlib1g-dev")],
     "java": [("javac", "default-jdk-headless"), ("mvn", "maven")],
     "go": [("go", "golang-go")],
@@ -31,8 +32,8 @@ AFTER = {"librdkafka": ("javascript-packages",), "rust": ("librdkafka",), "javas
 
 def provide(layout, clients, may_install):
     parts = {part for client in clients for part in client.needs}
-    if "librdkafka" in parts:
-        parts.add("javascript")
+    if parts & {"librdkafka", "javascript"}:
+        parts.add("javascript-packages")
     _system(parts, may_install)
     Installation(layout, parts).run()
 
@@ -65,8 +66,6 @@ class Installation:
         self.layout = layout
         self.log_path = layout.cached("install.log")
         self.parts = sorted(parts - {"kcat"})
-        if "javascript" in parts:
-            self.parts.insert(0, "javascript-packages")
         self.done = {part: threading.Event() for part in self.parts}
         self.failures = []
         os.makedirs(layout.cache, exist_ok=True)
@@ -140,7 +139,7 @@ class Installation:
         shutil.rmtree(build, ignore_errors=True)
         shutil.copytree(self.layout.cached("javascript", "node_modules", "@confluentinc", "kafka-javascript", "deps", "librdkafka"), build)
         prefix = self.layout.cached("librdkafka")
-        self._run("./configure", f"--prefix={prefix}", "--disable-gssapi", "--disable-ssl", "--disable-curl", cwd=build)
+        self._run("./configure", f"--prefix={prefix}", "--disable-gssapi", "--disable-ssl", "--disable-curl", "--disable-debug-symbols", cwd=build)
         self._run("make", "-j2", "libs", cwd=build)
         self._run("make", "install-subdirs", cwd=build)
 

@@ -4,7 +4,10 @@ import json
 import os
 import threading
 
-PASS, FAIL, LACKS = "pass", "fail", "lacks"
+PASS, FAIL, LACKS, GAP = "pass", "fail", "lacks", "gap"
+
+# (client, cell) -> what Floe lacks. Such a cell must fail; the matrix names it.
+GAPS = {}
 
 
 class Results:
@@ -21,7 +24,7 @@ class Results:
         with self._lock:
             entry = self.clients[client.name]
             entry["cells"][cell] = {"outcome": outcome, "detail": detail, "seconds": round(seconds, 1)}
-            mark = {PASS: "ok   ", FAIL: "FAIL ", LACKS: "lacks"}[outcome]
+            mark = {PASS: "ok   ", FAIL: "FAIL ", LACKS: "lacks", GAP: "gap  "}[outcome]
             print(f"{mark} {client.name}: {cell} ({seconds:.1f} s){': ' + detail if detail else ''}", flush=True)
             with open(os.path.join(self.directory, client.name + ".json"), "w") as file:
                 json.dump(entry, file, indent=1, sort_keys=True)

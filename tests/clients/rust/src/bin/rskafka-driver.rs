@@ -50,6 +50,17 @@ fn answer(runtime: &Runtime, driver: &Arc<Driver>, request: &Value, _: &Requests
     }
 }
 
+/// Writes again what timed out: rskafka leaves that retriable error to its user, since it has no idempotence.
+async fn until_certain(partition: &PartitionClient, record: rskafka::record::Record) -> Result<(), Error> {
+    loop {
+        match partition.produce(vec![record.clone()], Compression::NoCompression).await {
+            Ok(_) => return Ok(()),
+            Err(Error::ServerError { protocol_error: ProtocolError::RequestTimedOut, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 impl Driver {
     async fn partition(&self, request: &Value, partition: i32) -> Result<PartitionClient, Unable> {
         let topic = text(&request["topic"]);
@@ -99,8 +110,8 @@ impl Driver {
                 timestamp: chrono::DateTime::from_timestamp_millis((now_s() * 1000.0) as i64).expect("a time"),
             };
             let partition = &partitions[place as usize % partitions.len()];
-            match partition.produce(vec![record], Compression::NoCompression).await {
-                Ok(_) => event(&json!({ "acked": place, "at": now_s() })),
+            match until_certain(partition, record).await {
+                Ok(()) => event(&json!({ "acked": place, "at": now_s() })),
                 Err(error) => {
                     let Unable::Error(code, message) = refused(error) else { continue };
                     event(&json!({ "failed": place, "code": code, "message": message }));
