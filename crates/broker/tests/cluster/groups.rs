@@ -107,7 +107,10 @@ impl Member {
 }
 
 /// Asks the nodes in turn until one gives an answer that is not "later" or "elsewhere".
-async fn somewhere<T, F>(cluster: &Cluster, ask: impl Fn(Broker) -> F) -> Result<T, Failure>
+pub(crate) async fn somewhere<T, F>(
+    cluster: &Cluster,
+    ask: impl Fn(Broker) -> F,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {

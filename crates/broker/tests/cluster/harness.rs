@@ -80,6 +80,7 @@ impl Cluster {
         config.journal.journal_bytes = 64 << 20;
         config.journal.journal_segment_bytes = 8 << 20;
         config.journal.prewrite = false;
+        config.classic_groups.initial_rebalance_delay_ms = 0;
         config
     }
 

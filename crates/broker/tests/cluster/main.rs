@@ -1,6 +1,7 @@
 //! Whole nodes in this process: one and three of them, produce and fetch, stop and start.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod classic_groups;
 mod groups;
 mod harness;
 mod restarts;
