@@ -80,6 +80,11 @@ impl Health {
         if facts.disk != disk {
             facts.disk = disk;
             self.publish(&facts);
+            if disk {
+                tracing::warn!("the disk is full: produce is refused until there is space again");
+            } else {
+                tracing::info!("the disk has space again");
+            }
         }
     }
 
