@@ -16,6 +16,8 @@ use crate::{layout, leadership, membership};
 
 /// Between two attempts to complete the founding.
 const RETRY: Duration = Duration::from_millis(10);
+/// Between two attempts to register.
+const REGISTER_RETRY: Duration = Duration::from_millis(100);
 /// How long one seed may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -65,7 +67,18 @@ async fn complete_founding(core: Arc<Core>) {
             }
             continue;
         }
-        tokio::time::sleep(RETRY).await;
+        if core.controller.is_here() {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
+        // Somebody else founds, or this node becomes the controller.
+        let formed = core
+            .metadata
+            .wait_for(|view| view.state.formation().is_some());
+        tokio::select! {
+            _ = formed => {}
+            () = core.controller.role_changed() => {}
+        }
     }
 }
 
@@ -130,6 +143,7 @@ async fn register(core: &Core) -> Result<(), NodeFailure> {
             }
             Err(Rejected::NoOutcome(failure)) => {
                 tracing::warn!(%failure, "not registered yet");
+                tokio::time::sleep(REGISTER_RETRY).await;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use floe_env::Listener;
 use floe_rpc::{
-    ClientApi as _, ClientApiRequest, ClientApiResponse, Context, Serve as _, ServerError,
+    ClientApi as _, ClientApiRequest, ClientApiResponse, Context, Failure, Serve as _, ServerError,
     ServerLimits, serve_client,
 };
 use futures::FutureExt as _;
@@ -16,13 +16,10 @@ use tokio::sync::Semaphore;
 use crate::Broker;
 use crate::core::Core;
 
-/// Open client connections of a node; more are closed at once.
-const CONNECTIONS_MAX: usize = 4096;
-
 /// Accepts until the node drains.
 pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
     let draining = core.draining.clone();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(core.config.client_connections_max));
     while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let connection = match accepted {
             Ok(connection) => connection,
@@ -35,6 +32,7 @@ pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             tracing::warn!(peer_addr = %connection.peer_addr, "too many connections");
+            core.metrics.connections_refused.inc();
             continue;
         };
         let served = Arc::clone(&core);
@@ -63,6 +61,7 @@ fn answer(
 ) -> BoxFuture<'static, Result<ClientApiResponse, ServerError>> {
     let (core, begun) = (Arc::clone(&broker.core), broker.core.env.clock.now());
     let api = request.name().trim_start_matches("ClientApi.").to_owned();
+    let is_produce = matches!(request, ClientApiRequest::Produce { .. });
     let answered = match request {
         // Queued in the call itself, so in the order in which requests arrive.
         ClientApiRequest::Produce { request } => {
@@ -73,9 +72,42 @@ fn answer(
     };
     async move {
         let answer = answered.await;
+        // Produce counts its failures itself, for callers of every protocol.
+        if let Some(failure) = answer.as_ref().ok().and_then(failure_of)
+            && !is_produce
+        {
+            core.metrics.failed(&api, failure);
+        }
         core.metrics
             .answered(api, core.env.clock.now().saturating_sub(begun));
         answer
     }
     .boxed()
+}
+
+/// Why a whole request failed.
+fn failure_of(response: &ClientApiResponse) -> Option<&Failure> {
+    use ClientApiResponse as R;
+    match response {
+        R::DescribeCluster(answer) => answer.as_ref().err(),
+        R::Topics(answer) => answer.as_ref().err(),
+        R::CreateTopic(answer) | R::AlterTopic(answer) => answer.as_ref().err(),
+        R::DeleteTopic(answer) => answer.as_ref().err(),
+        R::ElectLeaders(answer) => answer.as_ref().err(),
+        R::InitProducer(answer) => answer.as_ref().err(),
+        R::Produce(answer) => answer.as_ref().err(),
+        R::Fetch(answer) => answer.as_ref().err(),
+        R::ListOffsets(answer) => answer.as_ref().err(),
+        R::FindCoordinator(answer) => answer.as_ref().err(),
+        R::JoinGroup(answer) => answer.as_ref().err(),
+        R::GroupHeartbeat(answer) => answer.as_ref().err(),
+        R::FetchOffsets(answer) => answer.as_ref().err(),
+        R::ListGroups(answer) => answer.as_ref().err(),
+        R::DescribeGroup(answer) => answer.as_ref().err(),
+        R::NodeStats(answer) => answer.as_ref().err(),
+        R::Trim(answer)
+        | R::LeaveGroup(answer)
+        | R::CommitOffsets(answer)
+        | R::DeleteGroup(answer) => answer.as_ref().err(),
+    }
 }

@@ -134,7 +134,7 @@ impl Core {
 }
 
 /// CPU time of this process; `None` where the system does not tell.
-fn cpu_us(vfs: &dyn Vfs) -> Option<u64> {
+pub(crate) fn cpu_us(vfs: &dyn Vfs) -> Option<u64> {
     let text = read_text(vfs, "/proc/self/stat")?;
     // The command's name may hold anything but ends at the last parenthesis; behind it utime
     // and stime are fields 12 and 13.
@@ -145,7 +145,7 @@ fn cpu_us(vfs: &dyn Vfs) -> Option<u64> {
 }
 
 /// Resident memory of this process; `None` where the system does not tell.
-fn rss_bytes(vfs: &dyn Vfs) -> Option<u64> {
+pub(crate) fn rss_bytes(vfs: &dyn Vfs) -> Option<u64> {
     let text = read_text(vfs, "/proc/self/statm")?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * PAGE_BYTES)

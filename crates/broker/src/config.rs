@@ -47,6 +47,8 @@ pub struct NodeConfig {
     pub retention_check: Duration,
     /// Produce requests in progress on this node, bytes; more are answered `Busy`.
     pub produce_bytes_max: usize,
+    /// Open native client connections of this node; more are closed at once.
+    pub client_connections_max: usize,
 }
 
 /// A founding node.
@@ -80,6 +82,9 @@ impl Default for RaftTimings {
 }
 
 impl NodeConfig {
+    /// Open native client connections of a node, unless it is told otherwise.
+    pub const CLIENT_CONNECTIONS_MAX: usize = 4096;
+
     /// A single node on loopback with free ports and the defaults of everything else.
     #[must_use]
     pub fn single(node_id: NodeId, data_dir: PathBuf) -> Self {
@@ -103,6 +108,7 @@ impl NodeConfig {
             classic_groups: floe_group::classic::Limits::default(),
             retention_check: Duration::from_secs(30),
             produce_bytes_max: 64 << 20,
+            client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,
         }
     }
 }

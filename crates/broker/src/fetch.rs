@@ -67,7 +67,14 @@ impl Broker {
             }
         };
         self.core.metrics.fetch_bytes.inc_by(look.bytes as u64);
-        Ok(self.confirm_owners(&request, look).await)
+        let replies = self.confirm_owners(&request, look).await;
+        for failure in replies
+            .iter()
+            .filter_map(|reply| reply.outcome.as_ref().err())
+        {
+            self.core.metrics.failed("fetch", failure);
+        }
+        Ok(replies)
     }
 
     /// Refuses a member that is known here to own the partition no more. Tokens only grow, so

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_journal::{GroupKind, StoreError};
-use floe_metadata::{Command, RaftGroupOwner, ReplicaSet, State};
-use floe_model::{NodeId, RaftGroupId};
+use floe_metadata::{Command, RaftGroupOwner, ReplicaSet, State, Topic};
+use floe_model::{NodeId, RaftGroupId, TopicId};
 use floe_raft::{GroupSpec, OpenGroupError, PeerAddr, Voter};
 use futures::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut follower = Follower {
         core,
         opened: BTreeSet::new(),
+        rolls: BTreeMap::new(),
         peers: BTreeMap::new(),
     };
     let mut metadata = follower.core.metadata.clone();
@@ -54,9 +55,14 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
+/// Bytes and milliseconds after which a partition segment is closed; `None` is the node's own.
+type Roll = (Option<u64>, Option<i64>);
+
 struct Follower {
     core: Arc<Core>,
     opened: BTreeSet<RaftGroupId>,
+    /// When the segments of each topic roll, as the replicas here were last told.
+    rolls: BTreeMap<TopicId, Roll>,
     peers: BTreeMap<NodeId, PeerAddr>,
 }
 
@@ -124,7 +130,26 @@ impl Follower {
             }
         }
         drop(openings);
+        self.follow_rolls(state);
         self.delete_dead(state).await && remaining == 0
+    }
+
+    /// Tells the replicas here when the settings of their topic changed.
+    fn follow_rolls(&mut self, state: &State) {
+        self.rolls.retain(|id, _| state.topic(id).is_some());
+        for topic in state.topics() {
+            let roll = roll_of(topic);
+            if self.rolls.get(&topic.topic_id) == Some(&roll) {
+                continue;
+            }
+            for partition in &topic.partitions {
+                let group = partition.replica_set.raft_group;
+                if let Some(here) = self.core.partitions.by_group(group) {
+                    here.log().set_roll(roll.0, roll.1);
+                }
+            }
+            self.rolls.insert(topic.topic_id, roll);
+        }
     }
 
     /// Deletes what is left of deleted topics.
@@ -177,6 +202,10 @@ impl Follower {
     }
 }
 
+fn roll_of(topic: &Topic) -> Roll {
+    (topic.config.segment_bytes(), topic.config.segment_ms())
+}
+
 async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(), OpenGroupError> {
     let Some(set) = state.replica_set(group) else {
         return Ok(());
@@ -192,6 +221,8 @@ async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(),
             let applied = Arc::new(Mutex::default());
             let machine = PartitionMachine::new(group, Arc::clone(&applied), core.due.clone());
             let raft = core.raft.open_group(spec, Box::new(machine)).await?;
+            let (segment_bytes, segment_ms) = roll_of(topic);
+            raft.log().set_roll(segment_bytes, segment_ms);
             if raft.log().segments().len() > 1 {
                 core.due.add(group);
             }

@@ -18,8 +18,9 @@ use crate::core::{Core, METADATA_TIMEOUT};
 
 /// Groups changed at once.
 const CONCURRENT: usize = 32;
-/// Between two looks while something is to be done.
+/// Between two looks while something is to be done: first, and at most, when a node stays away.
 const PROGRESS: Duration = Duration::from_millis(100);
+const PROGRESS_MAX: Duration = Duration::from_secs(2);
 /// A step that takes longer is begun again.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries that a learner may lack when it becomes a voter.
@@ -29,6 +30,7 @@ const CAUGHT_UP_ENTRIES: u64 = 100;
 pub(crate) async fn run(core: Arc<Core>) {
     let mut metadata = core.metadata.clone();
     let mut led = core.led.subscribe();
+    let mut pause = PROGRESS;
     loop {
         let state = metadata.seen();
         led.mark_unchanged();
@@ -57,10 +59,15 @@ pub(crate) async fn run(core: Arc<Core>) {
         };
         if done {
             changed.await;
-        } else {
-            // Running out is the ordinary case.
-            drop(tokio::time::timeout(PROGRESS, changed).await);
+            pause = PROGRESS;
+            continue;
         }
+        // Running out is the ordinary case.
+        let waited = tokio::time::timeout(pause, changed).await;
+        pause = match waited {
+            Ok(()) => PROGRESS,
+            Err(_) => (pause * 2).min(PROGRESS_MAX),
+        };
     }
 }
 

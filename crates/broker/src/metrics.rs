@@ -1,13 +1,19 @@
 //! The node's metrics, in one registry per node.
 //!
 //! Counters and histograms count as things happen; gauges that others already keep (the store,
-//! the partitions) are read when somebody asks. Names follow Prometheus: base units, plural
-//! unit suffix, `_total` for counters, which the encoder appends.
+//! the partitions, the groups) are read when somebody asks. Names follow Prometheus: base units,
+//! plural unit suffix, `_total` for counters, which the encoder appends. Invariant: every label
+//! has a bounded number of values; what exceeds a bound is left out and counted as omitted.
+
+mod consumers;
+mod partitions;
+mod replication;
+mod storage;
 
 use std::time::Duration;
 
-use floe_journal::StoreStatus;
-use floe_rpc::{Failure, Produced};
+use floe_model::ErrorCode;
+use floe_rpc::{Failure, FailureDetail, Produced};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +22,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::consumers::ConsumerGauges;
+use self::partitions::PartitionGauges;
+use self::replication::ReplicationGauges;
+use self::storage::StorageGauges;
 use crate::core::Core;
+
+/// A gauge of seconds.
+type SecondsGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Upper ends of the latency buckets, seconds.
 const LATENCY_BUCKETS: [f64; 14] = [
@@ -30,14 +43,20 @@ struct ApiLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
-    api: &'static str,
+    api: String,
     code: u16,
 }
 
+/// Why work was not taken in, for lack of room.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PartitionLabels {
-    topic: String,
-    partition: u32,
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// Series that were left out because there are too many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OmittedLabel {
+    of: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,8 +72,11 @@ pub(crate) struct Metrics {
     pub(crate) produce_bytes: Counter,
     pub(crate) fetch_bytes: Counter,
     pub(crate) connections: Gauge,
+    pub(crate) connections_refused: Counter,
     request_seconds: Family<ApiLabel, Histogram>,
     request_errors: Family<ErrorLabels, Counter>,
+    backpressure: Family<ReasonLabel, Counter>,
+    pub(crate) throttled: Counter<f64, std::sync::atomic::AtomicU64>,
     pub(crate) leader_changes: Counter,
     pub(crate) group_rebalances: Counter,
     read: ReadOnDemand,
@@ -63,21 +85,12 @@ pub(crate) struct Metrics {
 /// Gauges that are set when the metrics are rendered.
 #[derive(Default)]
 struct ReadOnDemand {
-    partition_high_watermark: Family<PartitionLabels, Gauge>,
-    partition_log_end_offset: Family<PartitionLabels, Gauge>,
-    partition_log_start_offset: Family<PartitionLabels, Gauge>,
-    partition_size: Family<PartitionLabels, Gauge>,
-    partition_leader: Family<PartitionLabels, Gauge>,
-    without_leader: Gauge,
-    under_replicated: Gauge,
-    journal_syncs: Counter,
-    journal_bytes: Counter,
-    segment_bytes: Counter,
-    sync_p50: Gauge<f64, std::sync::atomic::AtomicU64>,
-    sync_p99: Gauge<f64, std::sync::atomic::AtomicU64>,
-    store_healthy: Gauge,
-    produce_in_progress: Gauge,
-    uptime: Gauge<f64, std::sync::atomic::AtomicU64>,
+    partitions: PartitionGauges,
+    consumers: ConsumerGauges,
+    replication: ReplicationGauges,
+    storage: StorageGauges,
+    omitted: Family<OmittedLabel, Gauge>,
+    uptime: SecondsGauge,
 }
 
 impl Metrics {
@@ -90,14 +103,18 @@ impl Metrics {
             produce_bytes: Counter::default(),
             fetch_bytes: Counter::default(),
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
             request_seconds: Family::new_with_constructor(histogram),
             request_errors: Family::default(),
+            backpressure: Family::default(),
+            throttled: Counter::default(),
             leader_changes: Counter::default(),
             group_rebalances: Counter::default(),
             read: ReadOnDemand::default(),
             registry: Registry::default(),
         };
-        metrics.register_counts(&mut registry);
+        metrics.register_requests(&mut registry);
+        metrics.register_cluster(&mut registry);
         metrics.read.register(&mut registry);
         Self {
             registry,
@@ -105,7 +122,7 @@ impl Metrics {
         }
     }
 
-    fn register_counts(&self, to: &mut Registry) {
+    fn register_requests(&self, to: &mut Registry) {
         to.register(
             "produce_records",
             "Records offered to partitions",
@@ -126,9 +143,14 @@ impl Metrics {
             "Open native client connections",
             self.connections.clone(),
         );
+        to.register(
+            "connections_refused",
+            "Native client connections closed at once, because there were too many",
+            self.connections_refused.clone(),
+        );
         to.register_with_unit(
             "request_duration",
-            "Time from a request to its answer",
+            "Time from a request to its answer; a fetch includes its long poll",
             Unit::Seconds,
             self.request_seconds.clone(),
         );
@@ -137,6 +159,20 @@ impl Metrics {
             "Requests or parts that failed",
             self.request_errors.clone(),
         );
+        to.register(
+            "backpressure",
+            "Produce requests or parts refused for lack of room, nothing written",
+            self.backpressure.clone(),
+        );
+        to.register_with_unit(
+            "throttled",
+            "Time that producers were made to wait for room",
+            Unit::Seconds,
+            self.throttled.clone(),
+        );
+    }
+
+    fn register_cluster(&self, to: &mut Registry) {
         to.register(
             "raft_leader_changes",
             "Groups that this node began to lead",
@@ -171,10 +207,21 @@ impl Metrics {
     }
 
     /// Counts a request or a part of it that failed.
-    pub(crate) fn failed(&self, api: &'static str, failure: &Failure) {
-        let code = failure.code.number();
+    pub(crate) fn failed(&self, api: &str, failure: &Failure) {
+        let (api, code) = (api.to_owned(), failure.code.number());
         self.request_errors
             .get_or_create(&ErrorLabels { api, code })
+            .inc();
+        let reason = match (failure.code, failure.detail.as_deref()) {
+            (ErrorCode::Busy, Some(FailureDetail::ProduceInProgress { .. })) => {
+                "produce_in_progress"
+            }
+            (ErrorCode::Busy, _) => "group_or_store",
+            (ErrorCode::DiskFull, _) => "disk_full",
+            _ => return,
+        };
+        self.backpressure
+            .get_or_create(&ReasonLabel { reason })
             .inc();
     }
 
@@ -190,40 +237,15 @@ impl Metrics {
 
 impl ReadOnDemand {
     fn register(&self, to: &mut Registry) {
-        let bytes = Unit::Bytes;
+        self.partitions.register(to);
+        self.consumers.register(to);
+        self.replication.register(to);
+        self.storage.register(to);
         to.register(
-            "partition_high_watermark",
-            "First uncommitted offset",
-            self.partition_high_watermark.clone(),
+            "metrics_omitted",
+            "Series left out because there are too many",
+            self.omitted.clone(),
         );
-        to.register(
-            "partition_log_end_offset",
-            "Next offset to be written",
-            self.partition_log_end_offset.clone(),
-        );
-        to.register(
-            "partition_log_start_offset",
-            "First readable offset",
-            self.partition_log_start_offset.clone(),
-        );
-        let size = self.partition_size.clone();
-        to.register_with_unit("partition_size", "Bytes of the replica here", bytes, size);
-        to.register(
-            "partition_leader",
-            "Whether this node leads the partition",
-            self.partition_leader.clone(),
-        );
-        to.register(
-            "partitions_without_leader",
-            "Replicas here that know no leader",
-            self.without_leader.clone(),
-        );
-        to.register(
-            "partitions_under_replicated",
-            "Partitions led here with a replica on a silent node",
-            self.under_replicated.clone(),
-        );
-        self.register_storage(to);
         to.register_with_unit(
             "uptime",
             "Since the node started",
@@ -232,115 +254,28 @@ impl ReadOnDemand {
         );
     }
 
-    fn register_storage(&self, to: &mut Registry) {
-        to.register(
-            "storage_fsyncs",
-            "Synced journal writes",
-            self.journal_syncs.clone(),
-        );
-        to.register(
-            "storage_journal_bytes",
-            "Bytes of journal writes",
-            self.journal_bytes.clone(),
-        );
-        to.register(
-            "storage_segment_bytes",
-            "Bytes written to partition segments and state files",
-            self.segment_bytes.clone(),
-        );
-        to.register_with_unit(
-            "storage_fsync_duration_p50",
-            "Median of synced journal writes since the start",
-            Unit::Seconds,
-            self.sync_p50.clone(),
-        );
-        to.register_with_unit(
-            "storage_fsync_duration_p99",
-            "99th percentile of synced journal writes since the start",
-            Unit::Seconds,
-            self.sync_p99.clone(),
-        );
-        to.register(
-            "storage_healthy",
-            "1 while the store takes data",
-            self.store_healthy.clone(),
-        );
-        to.register_with_unit(
-            "produce_in_progress",
-            "Produce requests in progress",
-            Unit::Bytes,
-            self.produce_in_progress.clone(),
-        );
-    }
-
     fn read(&self, core: &Core, uptime: Duration) {
-        self.read_partitions(core);
-        let journal = core.journal.metrics();
-        set_counter(&self.journal_syncs, journal.syncs);
-        set_counter(&self.journal_bytes, journal.journal_bytes_written);
-        set_counter(&self.segment_bytes, journal.segment_bytes_written);
-        self.sync_p50.set(seconds(journal.sync_latency.p50_us));
-        self.sync_p99.set(seconds(journal.sync_latency.p99_us));
-        let healthy = matches!(&*core.journal.status().borrow(), StoreStatus::Healthy);
-        self.store_healthy.set(i64::from(healthy));
-        self.produce_in_progress
-            .set(gauge(core.admission.bytes_in_use() as u64));
+        let state = core.metadata.state();
+        let omitted = [
+            ("partitions", self.partitions.read(core, &state)),
+            ("groups", self.consumers.read(core, &state)),
+        ];
+        for (of, count) in omitted {
+            let gauge = self.omitted.get_or_create(&OmittedLabel { of });
+            gauge.set(size(count));
+        }
+        self.replication.read(core);
+        self.storage.read(core);
         self.uptime.set(uptime.as_secs_f64());
     }
-
-    fn read_partitions(&self, core: &Core) {
-        let per_partition = [
-            &self.partition_high_watermark,
-            &self.partition_log_end_offset,
-            &self.partition_log_start_offset,
-            &self.partition_size,
-            &self.partition_leader,
-        ];
-        for family in per_partition {
-            family.clear();
-        }
-        let state = core.metadata.state();
-        let (mut without_leader, mut under_replicated) = (0, 0);
-        for partition in core.partitions.all() {
-            let labels = PartitionLabels {
-                topic: partition.topic.to_string(),
-                partition: partition.key.partition.0,
-            };
-            let (log, role) = (partition.log(), partition.role());
-            let leads = role.serving_epoch().is_some();
-            let set = state.replica_set(partition.group());
-            let silent = set.is_some_and(|set| {
-                set.replicas
-                    .iter()
-                    .any(|replica| !core.is_alive(replica.node_id))
-            });
-            without_leader += i64::from(role.leader.is_none());
-            under_replicated += i64::from(leads && silent);
-            let values = [
-                log.high_watermark().0,
-                log.next_offset().0,
-                partition.log_start_offset().0,
-                gauge(log.size_bytes()),
-                i64::from(leads),
-            ];
-            for (family, value) in per_partition.into_iter().zip(values) {
-                family.get_or_create(&labels).set(value);
-            }
-        }
-        self.without_leader.set(without_leader);
-        self.under_replicated.set(under_replicated);
-    }
 }
 
-/// Brings a counter that somebody else counts up to date.
-fn set_counter(counter: &Counter, value: u64) {
-    counter.inc_by(value.saturating_sub(counter.get()));
-}
-
-fn gauge(value: u64) -> i64 {
+/// A gauge's value of an unsigned one.
+fn value(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn seconds(micros: u64) -> f64 {
-    Duration::from_micros(micros).as_secs_f64()
+/// A gauge's value of a count.
+fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

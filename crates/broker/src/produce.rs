@@ -55,7 +55,8 @@ impl Broker {
     ) -> impl Future<Output = Result<Vec<ProducePartReply>, Failure>> + Send + 'static + use<> {
         let acks = request.acks;
         let limit = Duration::from_millis(request.timeout_ms.into()).min(TIMEOUT_MAX);
-        let offered = self.offer_parts(request);
+        let count = |failure: &Failure| self.core.metrics.failed("produce", failure);
+        let offered = self.offer_parts(request).inspect_err(count);
         let broker = self.clone();
         async move { Ok(broker.settle_parts(offered?, acks, limit).await) }
     }
@@ -63,8 +64,11 @@ impl Broker {
     /// Waits until a produce of `bytes` would find room, at most `limit`. Another may take it
     /// first.
     pub async fn produce_room(&self, bytes: usize, limit: Duration) {
+        let begun = self.core.env.clock.now();
         // Running out is no failure: the produce itself is told.
         drop(tokio::time::timeout(limit, self.core.admission.room(bytes)).await);
+        let waited = self.core.env.clock.now().saturating_sub(begun);
+        self.core.metrics.throttled.inc_by(waited.as_secs_f64());
     }
 
     fn offer_parts(&self, request: Produce) -> Result<Vec<OfferedPart>, Failure> {

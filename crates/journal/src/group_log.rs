@@ -278,6 +278,15 @@ impl GroupLog {
         self.core.segment_infos()
     }
 
+    /// When the partition segments of this group are closed from now on: at so many bytes, or
+    /// when their entries span so many milliseconds. `None` is what the node is configured with.
+    /// Not on disk: to be said again after each opening.
+    pub fn set_roll(&self, segment_bytes: Option<u64>, segment_ms: Option<i64>) {
+        let mut state = self.core.lock();
+        state.segments.roll_bytes = segment_bytes;
+        state.segments.roll_ms = segment_ms;
+    }
+
     /// Appended bytes that are not on disk yet.
     #[must_use]
     pub fn queued_bytes(&self) -> u64 {

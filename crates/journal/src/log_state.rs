@@ -261,8 +261,7 @@ impl LogState {
             roll |= self.segments.plan(
                 slot.entry.encoded_len() as u64,
                 slot.entry.appended_at_ms,
-                config.partition_segment_bytes,
-                config.partition_segment_ms,
+                config,
             );
         }
         self.uncommitted_bytes -= committed_bytes;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use floe_model::{LogIndex, Offset};
 
+use crate::JournalConfig;
 use crate::log_position::LogPosition;
 use crate::partition_segment::SEGMENT_HEADER_BYTES;
 use crate::sparse_index::{IndexWalk, SparseIndex};
@@ -55,6 +56,10 @@ pub(crate) struct Roll {
 /// All segments of a group.
 #[derive(Default)]
 pub(crate) struct SegmentList {
+    /// Size at which a segment of this group is closed, if not at the node's.
+    pub(crate) roll_bytes: Option<u64>,
+    /// Time that a segment of this group may span, if not the node's, milliseconds.
+    pub(crate) roll_ms: Option<i64>,
     pub(crate) list: Vec<SegmentMeta>,
     pub(crate) rolls: VecDeque<Roll>,
     /// Positions with a state file, ascending.
@@ -113,14 +118,16 @@ impl SegmentList {
         }
     }
 
-    /// Notes an applied entry of `size_bytes` and says whether the segment rolls after it.
+    /// Notes an applied entry of `size_bytes` and says whether the segment rolls after it, by the
+    /// group's own limits or, where it has none, by the node's.
     pub(crate) fn plan(
         &mut self,
         size_bytes: u64,
         appended_at_ms: i64,
-        max_bytes: u64,
-        max_ms: i64,
+        config: &JournalConfig,
     ) -> bool {
+        let max_bytes = self.roll_bytes.unwrap_or(config.partition_segment_bytes);
+        let max_ms = self.roll_ms.unwrap_or(config.partition_segment_ms);
         self.planned_bytes += size_bytes;
         let first_ms = *self.planned_first_ms.get_or_insert(appended_at_ms);
         self.planned_bytes >= max_bytes || appended_at_ms.saturating_sub(first_ms) >= max_ms

@@ -20,7 +20,7 @@ enum Reach {
     Nothing,
     /// Facts that readers see.
     Facts,
-    /// Raft groups, replicas or tombstones: what nodes host.
+    /// Raft groups, replicas, tombstones or settings of topics: what nodes host, and how.
     Layout,
 }
 

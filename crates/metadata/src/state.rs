@@ -2,7 +2,8 @@
 //!
 //! A clone is cheap (records are shared until they change), so that readers and snapshots
 //! hold a consistent picture without stopping `apply`. `version` grows with every command that
-//! changed something, `layout_version` when Raft groups or their replicas did.
+//! changed something, `layout_version` when Raft groups, their replicas or
+//! the settings of topics did.
 //!
 //! Invariant: the two indexes are functions of `topics` and never part of a snapshot.
 
@@ -111,8 +112,8 @@ impl State {
         self.version
     }
 
-    /// Grows when Raft groups, their replicas or tombstones changed: when a node must look
-    /// again at what it hosts.
+    /// Grows when Raft groups, their replicas, tombstones or the settings of topics changed: when
+    /// a node must look again at what it hosts, and how.
     #[must_use]
     pub fn layout_version(&self) -> u64 {
         self.layout_version

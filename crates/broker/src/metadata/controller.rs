@@ -208,21 +208,21 @@ impl Controller {
 
     /// Waits for another leader, or a little.
     async fn pause(&self) {
-        let changed = async {
-            match self.group.get() {
-                Some(group) => {
-                    let mut role = group.watch_role();
-                    role.mark_unchanged();
-                    // A closed group has no more leaders; the pause then takes its full time.
-                    if role.changed().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-                None => std::future::pending().await,
-            }
-        };
         // Running out is the ordinary case.
-        drop(tokio::time::timeout(RETRY, changed).await);
+        drop(tokio::time::timeout(RETRY, self.role_changed()).await);
+    }
+
+    /// Waits until this node's replica changes its role from what it is now. Pending for ever
+    /// without a replica, and when it closed: callers wait for something else as well.
+    pub(crate) async fn role_changed(&self) {
+        let Some(group) = self.group.get() else {
+            return std::future::pending().await;
+        };
+        let mut role = group.watch_role();
+        role.mark_unchanged();
+        if role.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn not_controller(&self) -> Failure {

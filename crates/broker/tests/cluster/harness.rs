@@ -25,11 +25,17 @@ pub(crate) struct Cluster {
     dir: TempDir,
     seeds: Vec<Seed>,
     nodes: BTreeMap<NodeId, Node>,
+    tune: fn(&mut NodeConfig),
 }
 
 impl Cluster {
     /// Starts `count` nodes that form a cluster.
     pub(crate) async fn start(count: u32) -> Self {
+        Self::start_with(count, |_| {}).await
+    }
+
+    /// Starts `count` nodes whose configuration `tune` changed.
+    pub(crate) async fn start_with(count: u32, tune: fn(&mut NodeConfig)) -> Self {
         log();
         let dir = tempfile::tempdir().unwrap();
         // Ports that were free a moment ago: nodes must know each other's before they start.
@@ -48,6 +54,7 @@ impl Cluster {
             dir,
             seeds,
             nodes: BTreeMap::new(),
+            tune,
         };
         for place in 1..=count as usize {
             cluster.start_node(node_id(place)).await;
@@ -81,6 +88,7 @@ impl Cluster {
         config.journal.journal_segment_bytes = 8 << 20;
         config.journal.prewrite = false;
         config.classic_groups.initial_rebalance_delay_ms = 0;
+        (self.tune)(&mut config);
         config
     }
 
@@ -122,9 +130,14 @@ impl Cluster {
         self.nodes.keys().copied().collect()
     }
 
+    /// Where clients reach a node.
+    pub(crate) fn client_addr(&self, id: NodeId) -> String {
+        self.nodes[&id].client_addr().to_string()
+    }
+
     /// A connection as a client has one.
     pub(crate) async fn connect(&self, id: NodeId) -> ClientConnection {
-        let addr = self.nodes[&id].client_addr().to_string();
+        let addr = self.client_addr(id);
         connect_client(&Env::real().unwrap(), &addr, None)
             .await
             .unwrap()

@@ -4,14 +4,16 @@
 mod classic_groups;
 mod groups;
 mod harness;
+mod limits;
 mod restarts;
+mod retention;
 mod topics;
 
 use std::time::Duration;
 
-use floe_model::{Acks, ErrorCode, NodeId, Offset};
+use floe_model::{Acks, ErrorCode, Offset};
 use harness::{
-    Cluster, PATIENCE, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with,
+    Cluster, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with,
     read_all,
 };
 
@@ -186,34 +188,5 @@ async fn bad_input_is_refused_and_leaves_nothing() {
     let lost = produce(&broker, nowhere, batch(&["value"], None)).await;
     assert_eq!(code(lost), ErrorCode::UnknownTopicOrPartition);
     assert_eq!(read_all(&cluster, key).await, []);
-    cluster.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_names_of_the_metrics_are_pinned() {
-    let cluster = Cluster::start(1).await;
-    let broker = cluster.broker(1);
-    let topic = create_topic(&broker, "orders", 1).await;
-    produce(&broker, key_of(&topic, 0), batch(&["a"], None))
-        .await
-        .unwrap();
-    let nowhere = produce(&broker, key_of(&topic, 9), batch(&["a"], None)).await;
-    assert!(nowhere.is_err(), "counted as an error");
-    let client = cluster.connect(NodeId(1)).await;
-    let described = client
-        .call(PATIENCE, |api, context| async move {
-            api.describe_cluster(context).await
-        })
-        .await;
-    assert_eq!(described.unwrap().unwrap().answered_by, NodeId(1));
-    let text = broker.metrics_text();
-    let names: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE "))
-        .collect();
-    let expected: Vec<&str> = include_str!("metrics.txt").lines().collect();
-    assert_eq!(names, expected);
-    assert!(text.contains("floe_produce_records_total 1"));
-    assert!(text.contains(r#"floe_partition_leader{topic="orders",partition="0"} 1"#));
     cluster.stop().await;
 }

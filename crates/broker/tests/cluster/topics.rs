@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use floe_model::{ErrorCode, NodeId, Offset, PartitionIndex};
-use floe_rpc::{AlterTopic, CreateTopic, ElectLeaders, OffsetAt, TopicsRequest, Trim};
+use floe_rpc::{
+    AlterTopic, CreateTopic, ElectLeaders, FailureDetail, OffsetAt, TopicsRequest, Trim,
+};
 use floe_rpc::{ListOffsets, ListOffsetsPart};
 
 use crate::harness::{
@@ -47,20 +49,20 @@ async fn a_topic_is_made_once_and_only_as_it_can_be() {
         replication: Some(4),
         ..again.clone()
     };
-    assert_eq!(
-        code(broker.create_topic(too_many).await),
-        ErrorCode::InvalidReplication
-    );
+    let failure = broker.create_topic(too_many).await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::InvalidReplication);
+    let facts = FailureDetail::Replication { given: 4, max: 3 };
+    assert_eq!(failure.detail.as_deref(), Some(&facts));
     let odd = BTreeMap::from([("retention.ms".to_owned(), "soon".to_owned())]);
     let odd = CreateTopic {
         name: topic_name("odd"),
         configs: odd,
         ..again
     };
-    assert_eq!(
-        code(broker.create_topic(odd).await),
-        ErrorCode::InvalidConfig
-    );
+    let failure = broker.create_topic(odd).await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::InvalidConfig);
+    assert!(failure.to_string().contains("'retention.ms'"), "{failure}");
+    assert!(failure.to_string().contains("'soon'"), "{failure}");
     cluster.stop().await;
 }
 

@@ -96,7 +96,7 @@ pub(super) fn alter(
     topic.config = topic.config.altered(configs, topic.replication)?;
     let reach = match partitions {
         None if topic.config == known.config => return Ok((Applied::Done, Reach::Nothing)),
-        None => Reach::Facts,
+        None => Reach::Layout,
         Some(given) => {
             let (min, max) = (topic.partitions.len() as u32 + 1, TOPIC_PARTITIONS_MAX);
             if !(min..=max).contains(&given) {
@@ -134,7 +134,7 @@ pub(super) fn edit_config(
     let mut topic = Topic::clone(known);
     topic.config = config;
     state.topics.insert(topic_id, Arc::new(topic));
-    Ok((Applied::Done, Reach::Facts))
+    Ok((Applied::Done, Reach::Layout))
 }
 
 /// Adds partitions on the nodes named, until there are `count`.
