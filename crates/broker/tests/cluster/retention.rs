@@ -85,8 +85,11 @@ async fn what_exceeds_the_size_of_a_topic_goes_on_all_replicas_and_stays_gone() 
         to: Some(next),
     };
     broker.elect_leaders(moved).await.unwrap();
+    // A node's services hold its store, which is to be opened again.
+    drop(broker);
     let (_, broker) = cluster.leader(key).await;
     assert!(fetch(&broker, key, Offset(0), 0).await.is_err());
+    drop(broker);
     cluster.stop_node(leader).await;
     assert!(
         replicas(&cluster)
