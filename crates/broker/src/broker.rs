@@ -65,6 +65,12 @@ impl Broker {
         reasons
     }
 
+    /// Where the Kafka gateway of this node counts.
+    #[must_use]
+    pub fn gateway_metrics(&self) -> &crate::GatewayMetrics {
+        &self.core.metrics.gateway
+    }
+
     /// All metrics of the node, OpenMetrics text.
     #[must_use]
     pub fn metrics_text(&self) -> String {

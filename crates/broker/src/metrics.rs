@@ -27,6 +27,7 @@ use self::partitions::PartitionGauges;
 use self::replication::ReplicationGauges;
 use self::storage::StorageGauges;
 use crate::core::Core;
+use crate::gateway_metrics::GatewayMetrics;
 
 /// A gauge of seconds.
 type SecondsGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
@@ -79,6 +80,7 @@ pub(crate) struct Metrics {
     pub(crate) throttled: Counter<f64, std::sync::atomic::AtomicU64>,
     pub(crate) leader_changes: Counter,
     pub(crate) group_rebalances: Counter,
+    pub(crate) gateway: GatewayMetrics,
     read: ReadOnDemand,
 }
 
@@ -110,11 +112,13 @@ impl Metrics {
             throttled: Counter::default(),
             leader_changes: Counter::default(),
             group_rebalances: Counter::default(),
+            gateway: GatewayMetrics::default(),
             read: ReadOnDemand::default(),
             registry: Registry::default(),
         };
         metrics.register_requests(&mut registry);
         metrics.register_cluster(&mut registry);
+        metrics.gateway.register(&mut registry);
         metrics.read.register(&mut registry);
         Self {
             registry,

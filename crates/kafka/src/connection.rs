@@ -45,11 +45,13 @@ struct Pending {
 pub(crate) async fn serve(connection: Connection, setting: ConnectionSetting) {
     let peer_addr = connection.peer_addr;
     let (limits, draining) = (setting.limits, setting.draining.clone());
+    let shared = Arc::clone(&setting.shared);
+    let _counted = Counted::new(&shared);
     let (from, to) = split(connection.stream);
     let (queue, pending) = mpsc::channel(limits.pipeline_max);
     let reading =
         draining.run_until_cancelled_owned(read_requests(from, queue, peer_addr, setting));
-    let writing = write_answers(to, pending, limits.stall_limit);
+    let writing = write_answers(to, pending, limits.stall_limit, &shared);
     tokio::pin!(reading, writing);
     tokio::select! {
         biased;
@@ -61,6 +63,22 @@ pub(crate) async fn serve(connection: Connection, setting: ConnectionSetting) {
                 tracing::debug!(%peer_addr, "answers left behind");
             }
         }
+    }
+}
+
+/// One open connection in the node's metrics.
+struct Counted<'a>(&'a Shared);
+
+impl<'a> Counted<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.broker.gateway_metrics().opened();
+        Self(shared)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.broker.gateway_metrics().closed();
     }
 }
 
@@ -146,13 +164,18 @@ async fn write_answers<W: AsyncWrite + Unpin>(
     mut stream: W,
     mut pending: mpsc::Receiver<Pending>,
     stall_limit: Duration,
+    shared: &Shared,
 ) {
     while let Some(mut next) = pending.recv().await {
         let frame = match (&mut next.answer).await {
             Answer::Frame(frame) => frame,
             Answer::Nothing => continue,
-            Answer::Close => break,
+            Answer::Close => {
+                shared.broker.gateway_metrics().refused();
+                break;
+            }
         };
+        shared.broker.gateway_metrics().sent(frame.size_bytes());
         if let Err(end) = write_frame(&mut stream, frame, stall_limit).await {
             tracing::debug!(%end, "answer not delivered");
             return;

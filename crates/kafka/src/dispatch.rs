@@ -45,6 +45,15 @@ macro_rules! served {
         /// the others: see [`begin`].
         pub(crate) const SERVED: &[ApiKey] = &[ApiKey::Produce, $(ApiKey::$key,)*];
 
+        fn name_of(api: ApiKey) -> &'static str {
+            match api {
+                ApiKey::Produce => "Produce",
+                $(ApiKey::$key => stringify!($key),)*
+                // Nothing else gets this far.
+                _ => "",
+            }
+        }
+
         async fn answer(api: ApiKey, cx: RequestContext, received: Received) -> Answer {
             match api {
                 $(ApiKey::$key => {
@@ -107,6 +116,8 @@ pub(crate) fn begin(cx: RequestContext, received: Received) -> BoxFuture<'static
         refuse(&cx, number, version);
         return std::future::ready(Answer::Close).boxed();
     };
+    let metrics = cx.broker().gateway_metrics();
+    metrics.request(name_of(api), received.body.len());
     if !api.versions().serves(version) {
         let answer = if api == ApiKey::ApiVersions {
             downgrade(&received.header)

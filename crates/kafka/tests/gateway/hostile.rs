@@ -159,3 +159,32 @@ async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
         .unwrap();
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_clients_do_is_counted() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.call(0, &ApiVersionsRequest::default()).await;
+    let mut stranger = server.connect().await;
+    stranger
+        .send_bytes(&framed(&[0, 0, 0, 99, 0, 0, 0, 1, 0, 0]))
+        .await;
+    assert!(stranger.is_closed().await);
+    let counted = async {
+        loop {
+            let text = server.broker().metrics_text();
+            let has = |line: &str| text.lines().any(|one| one == line);
+            if has("floe_kafka_connections 1")
+                && has("floe_kafka_requests_total{api=\"ApiVersions\"} 1")
+                && has("floe_kafka_refused_requests_total 1")
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::server::PATIENCE, counted)
+        .await
+        .unwrap();
+    server.stop().await;
+}
