@@ -181,8 +181,8 @@ async fn settle_one(
 ) -> ProducePartitionResponse {
     let (key, settled) = match begun {
         Begun::Offered(key, settled) => (key, settled.await),
-        Begun::Refused(refusal) => return refused(refusal),
-        Begun::Unknown(name) => return refused(unknown(cx, name).await),
+        Begun::Refused(refusal) => return refused(&refusal),
+        Begun::Unknown(name) => return refused(&unknown(cx, name).await),
     };
     let outcome = settled.and_then(|replies| match replies.into_iter().next() {
         Some(reply) => reply.outcome,
@@ -192,7 +192,7 @@ async fn settle_one(
         Ok(produced) => placed(cx, key, &produced),
         Err(failure) => {
             let error = kafka_error(failure.code, Asked::Produce);
-            let mut response = refused(Refusal::new(error, failure.to_string()));
+            let mut response = refused(&Refusal::new(error, failure.to_string()));
             response.current_leader = hints.of(&failure);
             if let Some(ends) = cx.broker().log_ends(key) {
                 response.log_start_offset = ends.log_start_offset.0;
@@ -213,7 +213,7 @@ fn placed(cx: &RequestContext, key: PartitionKey, produced: &Produced) -> Produc
     }
 }
 
-fn refused(refusal: Refusal) -> ProducePartitionResponse {
+fn refused(refusal: &Refusal) -> ProducePartitionResponse {
     let record_errors = refusal
         .records
         .iter()
