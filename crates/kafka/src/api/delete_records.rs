@@ -10,7 +10,6 @@ use floe_kafka_codec::messages::{
 };
 use floe_model::{Offset, TopicId};
 use futures::stream::{self, StreamExt as _};
-use tokio::time::Instant;
 
 use crate::admin_error::{AdminError, partition_error, partition_index, topic_name};
 use crate::context::RequestContext;
@@ -32,7 +31,7 @@ pub(crate) async fn handle(
 ) -> DeleteRecordsResponse {
     let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
     let limit = Duration::from_millis(timeout_ms).clamp(LIMIT_MIN, LIMIT_MAX);
-    let end = Instant::now() + limit;
+    let end = cx.env().clock.now() + limit;
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         topics.push(delete_in(cx, topic, end).await);
@@ -46,15 +45,18 @@ pub(crate) async fn handle(
 async fn delete_in(
     cx: &RequestContext,
     topic: DeleteRecordsTopic,
-    end: Instant,
+    end: Duration,
 ) -> DeleteRecordsTopicResult {
     let topic_id = prepare(cx, &topic.name).await;
     let (topic_id, name) = (&topic_id, topic.name.as_str());
     let deleting = topic.partitions.iter().map(|partition| async move {
         let outcome = match topic_id {
-            Ok(topic_id) => tokio::time::timeout_at(end, delete(cx, *topic_id, partition))
-                .await
-                .unwrap_or_else(|_| Err(timed_out())),
+            Ok(topic_id) => {
+                let left = end.saturating_sub(cx.env().clock.now());
+                tokio::time::timeout(left, delete(cx, *topic_id, partition))
+                    .await
+                    .unwrap_or_else(|_| Err(timed_out()))
+            }
             Err(error) => Err(error.clone()),
         };
         let (low_watermark, error_code) = match outcome {

@@ -39,12 +39,13 @@ pub(crate) async fn handle(
     let topics = request.topic_partitions.unwrap_or_else(|| all(cx));
     let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
     let limit = Duration::from_millis(timeout_ms).clamp(LIMIT_MIN, LIMIT_MAX);
-    let end = tokio::time::Instant::now() + limit;
+    let end = cx.env().clock.now() + limit;
     let mut results = Vec::with_capacity(topics.len());
     for topic in topics {
         let name = topic.topic.as_str();
         let elections = topic.partitions.iter().map(|&index| async move {
-            let elected = tokio::time::timeout_at(end, elect(cx, name, index, kind)).await;
+            let left = end.saturating_sub(cx.env().clock.now());
+            let elected = tokio::time::timeout(left, elect(cx, name, index, kind)).await;
             let timed_out = |_| {
                 let text = "time is up; the election may happen yet";
                 Err(AdminError::new(KafkaError::REQUEST_TIMED_OUT, text))

@@ -121,7 +121,7 @@ fn settings_are_edited_one_by_one_or_replaced_as_a_whole() {
         (text("cleanup.policy"), text("delete,compact")),
         (text("retention.ms"), text("5")),
     ]);
-    assert_eq!(kept, Ok(both.clone()));
+    assert_eq!(kept, Ok(both));
     let kept = edit(false, &[("retention.ms", ConfigEdit::Reset)]).unwrap();
     assert_eq!(kept.len(), 1);
     let kept = edit(true, &[("segment.ms", set("7"))]).unwrap();
