@@ -53,6 +53,7 @@ impl Cluster {
             config.journal.journal_segment_bytes = 8 << 20;
             config.journal.prewrite = false;
             config.default_partitions = 2;
+            config.classic_groups.initial_rebalance_delay_ms = 0;
             let node = start_node(config, env.clone()).await.unwrap();
             let limits = GatewayLimits::default();
             let gateway = Gateway::start(listener, node.broker(), &env, limits);

@@ -1,7 +1,8 @@
-//! The administrative APIs, by raw frames against nodes in this process.
+//! The administrative APIs and groups, by raw frames against nodes in this process.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod cluster;
+mod groups;
 mod layout;
 mod partitions;
 mod settings;
