@@ -60,10 +60,10 @@ def run(run):
         thread.join()
     stored = {rider.client.name: _stored(run, rider) for rider in riders}
     for rider in riders:
+        run.results.clients[rider.client.name]["longest_pause_ms"] = rider.longest_pause_ms()
         run.attempt(rider.client, "leader kill: writing", lambda rider=rider: _written(rider, stored[rider.client.name]))
         run.attempt(rider.client, "leader kill: idempotence", lambda rider=rider: _idempotent(rider, stored[rider.client.name]))
         run.attempt(rider.client, "leader kill: group reading", lambda rider=rider: _all_read(rider, stored[rider.client.name]))
-        run.results.clients[rider.client.name]["longest_pause_ms"] = rider.longest_pause_ms()
     run.cluster.start(victim)
     for rider in riders:
         rider.reader.kill()
