@@ -68,7 +68,7 @@ class Driver:
         }.items():
             settings += ["--reader-property", f"{name}={value}"]
         self._run(
-            PRODUCER, "--topic", topic, "--compression-codec", compression, "--sync", *settings,
+            PRODUCER, "--topic", topic, "--compression-codec", compression, "--sync", "--timeout", 0, *settings,
             stdin="".join(line + "\n" for line in lines).encode(),
         )
         return {"offsets": [None] * len(records)}
