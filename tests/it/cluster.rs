@@ -140,7 +140,7 @@ impl Cluster {
             std::thread::yield_now();
         }
         let log = std::fs::File::options().append(true).open(home.join("log"));
-        let child = Command::new(binary())
+        let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(home.join("node.toml"))
             .current_dir(&home)
@@ -151,6 +151,8 @@ impl Cluster {
             .unwrap();
         let away = began.elapsed();
         std::fs::write(home.join("pid"), format!("{}\n", child.id())).unwrap();
+        // Takes note of its end, or it would stay as a process that is dead and there.
+        std::thread::spawn(move || child.wait());
         away
     }
 

@@ -100,7 +100,7 @@ impl Broker {
         match self.classic(group, ClassicQuestion::Join(join)).await? {
             Answer::Joined(joined) => Ok(JoinOutcome::Joined(joined)),
             Answer::MemberIdRequired(id) => Ok(JoinOutcome::MemberIdRequired(id)),
-            answer => Err(unexpected(answer)),
+            answer => Err(unexpected(&answer)),
         }
     }
 
@@ -115,7 +115,7 @@ impl Broker {
     ) -> Result<Synced, GroupFailure> {
         match self.classic(group, ClassicQuestion::Sync(sync)).await? {
             Answer::Synced(synced) => Ok(synced),
-            answer => Err(unexpected(answer)),
+            answer => Err(unexpected(&answer)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Broker {
         let question = ClassicQuestion::Heartbeat(claim);
         match self.classic(group, question).await? {
             Answer::Alive => Ok(()),
-            answer => Err(unexpected(answer)),
+            answer => Err(unexpected(&answer)),
         }
     }
 
@@ -147,7 +147,7 @@ impl Broker {
         let question = ClassicQuestion::Leave(leaving);
         match self.classic(group, question).await? {
             Answer::Left(outcomes) => Ok(outcomes),
-            answer => Err(unexpected(answer)),
+            answer => Err(unexpected(&answer)),
         }
     }
 
@@ -328,7 +328,7 @@ impl Broker {
     }
 }
 
-fn unexpected(answer: Answer) -> GroupFailure {
+fn unexpected(answer: &Answer) -> GroupFailure {
     tracing::error!(?answer, "a classic group answered another question");
     GroupFailure::Failed(ErrorCode::Internal.into())
 }

@@ -68,6 +68,7 @@ const FIXED: &[(&str, ConfigType, &str, &str)] = &[
 pub(crate) fn node_settings(cx: &RequestContext) -> Vec<NodeSetting> {
     let config = cx.broker().config();
     let mut settings = configured(cx, config);
+    settings.extend(place(cx, config));
     settings.extend(of_groups(config));
     settings.extend(FIXED.iter().map(|&(name, kind, value, doc)| NodeSetting {
         name,
@@ -145,11 +146,6 @@ fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {
         source: ConfigSource::Node,
         doc,
     };
-    let node_id = kafka_id(config.node_id).to_string();
-    let endpoints = cx.endpoints();
-    let listener = endpoints
-        .get(config.node_id)
-        .map(|endpoint| format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
     let replication = cx.broker().nodes().len().clamp(1, 3).to_string();
     let data_dir = config.data_dir.display().to_string();
     vec![
@@ -158,12 +154,6 @@ fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {
             ConfigType::Boolean,
             config.auto_create_topics.to_string(),
             "Whether asking for an unknown topic makes it.",
-        ),
-        set(
-            "broker.id",
-            ConfigType::Int,
-            node_id.clone(),
-            "The node's place in the cluster.",
         ),
         set(
             "default.replication.factor",
@@ -184,30 +174,52 @@ fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {
             "How often retention looks at the partitions that are due.",
         ),
         set(
+            "num.partitions",
+            ConfigType::Int,
+            config.default_partitions.to_string(),
+            "Partitions of a topic that does not say.",
+        ),
+    ]
+}
+
+/// Who the node is and where.
+fn place(cx: &RequestContext, config: &NodeConfig) -> [NodeSetting; 4] {
+    let set = |name, kind, value, doc| NodeSetting {
+        name,
+        value,
+        kind,
+        source: ConfigSource::Node,
+        doc,
+    };
+    let node_id = Some(kafka_id(config.node_id).to_string());
+    let endpoints = cx.endpoints();
+    let listener = endpoints
+        .get(config.node_id)
+        .map(|endpoint| format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
+    [
+        set(
+            "broker.id",
+            ConfigType::Int,
+            node_id.clone(),
+            "The node's place in the cluster.",
+        ),
+        set(
             "node.id",
             ConfigType::Int,
             node_id,
             "The node's place in the cluster.",
         ),
         set(
-            "num.partitions",
-            ConfigType::Int,
-            config.default_partitions.to_string(),
-            "Partitions of a topic that does not say.",
+            "advertised.listeners",
+            ConfigType::String,
+            listener,
+            "What Kafka clients are told to connect to.",
         ),
-        NodeSetting {
-            name: "advertised.listeners",
-            value: listener,
-            kind: ConfigType::String,
-            source: ConfigSource::Node,
-            doc: "What Kafka clients are told to connect to.",
-        },
-        NodeSetting {
-            name: "broker.rack",
-            value: config.rack.clone(),
-            kind: ConfigType::String,
-            source: ConfigSource::Node,
-            doc: "Failure domain for the placement of replicas.",
-        },
+        set(
+            "broker.rack",
+            ConfigType::String,
+            config.rack.clone(),
+            "Failure domain for the placement of replicas.",
+        ),
     ]
 }

@@ -63,6 +63,15 @@ impl MissingBatches {
         self.by_time.retain(|one| one.batch.producer_id != id);
     }
 
+    /// A batch has its place in the log: neither it nor one before it is missing.
+    pub(crate) fn placed(&mut self, batch: &BatchIdentity) {
+        let is_settled = |one: &Missing| {
+            is_same_life(&one.batch, batch)
+                && (one.batch.base_sequence == batch.base_sequence || is_before(&one.batch, batch))
+        };
+        self.by_time.retain(|one| !is_settled(one));
+    }
+
     /// Whether one before `batch` is missing; `None` when it was waited for long enough.
     pub(crate) fn is_missing_before(&self, batch: &BatchIdentity, now: Duration) -> Option<bool> {
         let before =
@@ -120,6 +129,22 @@ mod tests {
         missing.forget(&batch(1, 0, 5));
         assert_eq!(
             missing.is_missing_before(&batch(1, 0, 6), START),
+            Some(false)
+        );
+    }
+
+    #[test]
+    fn a_batch_that_has_its_place_is_not_missing_any_more() {
+        let mut missing = MissingBatches::default();
+        missing.refused(batch(1, 0, 5), START);
+        missing.placed(&batch(1, 0, 4));
+        assert_eq!(
+            missing.is_missing_before(&batch(1, 0, 9), START),
+            Some(true)
+        );
+        missing.placed(&batch(1, 0, 5));
+        assert_eq!(
+            missing.is_missing_before(&batch(1, 0, 9), START),
             Some(false)
         );
     }

@@ -134,12 +134,16 @@ impl Sequencer {
                 Verdict::Append => self.missing.forget(identity),
                 Verdict::UnknownProducer => self.wait_for_the_one_before(identity, now)?,
                 Verdict::Applied(base_offset) => {
+                    self.missing.placed(identity);
                     return Ok(Offered::Placed(Placed {
                         base_offset,
                         epoch: self.epoch,
                     }));
                 }
-                Verdict::OnItsWay(id) => return self.join(id, offer.acks),
+                Verdict::OnItsWay(id) => {
+                    self.missing.placed(identity);
+                    return self.join(id, offer.acks);
+                }
                 Verdict::Fenced => return Err(ErrorCode::ProducerFenced),
                 Verdict::OutOfOrder => {
                     return Err(match self.missing.is_missing_before(identity, now) {

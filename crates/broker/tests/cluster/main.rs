@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use floe_model::{Acks, ErrorCode, Offset};
 use harness::{
-    Cluster, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with,
-    read_all,
+    Cluster, batch, code, create_topic, eventually, fetch, key_of, produce, produce_with, read_all,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,8 @@ const MIB: u64 = 1 << 20;
 
 fn often(config: &mut NodeConfig) {
     config.retention_check = Duration::from_millis(50);
+    // Only what is synced may go.
+    config.journal.checkpoint_interval_ms = 200;
 }
 
 async fn create(broker: &Broker, name: &str, configs: &[(&str, &str)]) -> TopicInfo {

@@ -64,7 +64,7 @@ impl ClassicGroup {
                 if !self.members.contains_key(&member_id) {
                     return Err(Refused::UnknownMember);
                 }
-                self.rejoin(now_ms, ticket, member_id, join, actions)
+                self.rejoin(now_ms, ticket, &member_id, join, actions)
             }
         }
     }
@@ -99,14 +99,14 @@ impl ClassicGroup {
         &mut self,
         now_ms: u64,
         ticket: Ticket,
-        member_id: MemberId,
+        member_id: &MemberId,
         join: Join,
         actions: &mut Vec<Action>,
     ) -> Result<(), Refused> {
-        self.check_room(Some(&member_id), &join)?;
-        self.check_protocols(Some(&member_id), &join)?;
-        let is_leader = self.leader.as_ref() == Some(&member_id);
-        let Some(member) = self.members.get_mut(&member_id) else {
+        self.check_room(Some(member_id), &join)?;
+        self.check_protocols(Some(member_id), &join)?;
+        let is_leader = self.leader.as_ref() == Some(member_id);
+        let Some(member) = self.members.get_mut(member_id) else {
             return Err(Refused::UnknownMember);
         };
         let is_same = member.protocols == join.protocols;
@@ -119,7 +119,7 @@ impl ClassicGroup {
         };
         if stays {
             member.last_seen_ms = now_ms;
-            let answer = Answer::Joined(self.joined(&member_id));
+            let answer = Answer::Joined(self.joined(member_id));
             actions.push(Action::Answer(ticket, answer));
             return Ok(());
         }

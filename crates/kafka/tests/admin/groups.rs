@@ -106,6 +106,7 @@ async fn joined(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn members_of_every_age_join_sync_beat_commit_and_leave() {
     let cluster = Cluster::start(1).await;
     cluster.make("orders", 2).await;

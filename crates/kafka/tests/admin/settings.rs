@@ -237,6 +237,7 @@ async fn altering_replaces_the_whole_set() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn settings_are_edited_one_by_one_all_or_none() {
     let cluster = Cluster::start(1).await;
     cluster.make("topic", 1).await;

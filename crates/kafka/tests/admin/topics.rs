@@ -94,6 +94,7 @@ async fn a_topic_is_made_in_every_version_and_its_layout_reported() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one case after another")]
 async fn a_topic_that_cannot_be_made_is_refused_with_its_own_code_and_words() {
     let cluster = Cluster::start(1).await;
     let mut client = cluster.connect(1).await;

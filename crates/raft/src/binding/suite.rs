@@ -162,8 +162,7 @@ impl SuiteMachine {
         if !self.logs_applied || id.index() < first {
             return Ok(Vec::new());
         }
-        let blank =
-            |index| LogEntry::new_blank(RaftLogId::new(id.committed_leader_id().clone(), index));
+        let blank = |index| LogEntry::new_blank(RaftLogId::new(*id.committed_leader_id(), index));
         let entries: Vec<_> = (first..=id.index()).map(blank).collect();
         let (synced, until_synced) = tokio::sync::oneshot::channel();
         let done = Box::new(move |result| drop(synced.send(result)));

@@ -117,6 +117,8 @@ impl TestCluster {
             partition_segment_bytes: 64 << 10,
             prewrite: false,
             disk_reserve_bytes: 0,
+            // Only what is synced may be dropped.
+            checkpoint_interval_ms: 200,
             ..JournalConfig::new(self.dirs[&id].path())
         };
         let (addr, config) = (self.addrs[&id].clone(), (self.config)(id));

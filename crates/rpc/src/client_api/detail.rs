@@ -177,7 +177,11 @@ impl Excerpt {
     pub fn new(text: impl Into<String>) -> Self {
         let mut text = text.into();
         if text.len() > Self::BYTES_MAX {
-            text.truncate(text.floor_char_boundary(Self::BYTES_MAX));
+            let mut end = Self::BYTES_MAX;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
         }
         Self(text)
     }

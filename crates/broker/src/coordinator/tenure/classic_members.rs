@@ -21,11 +21,7 @@ impl Tenure {
         reply: Reply<Answer>,
     ) {
         let is_join = matches!(question, ClassicQuestion::Join(_));
-        let refused = match self.find_classic(name, is_join) {
-            Ok(()) => None,
-            Err(refused) => Some(refused),
-        };
-        if let Some(refused) = refused {
+        if let Err(refused) = self.find_classic(name, is_join) {
             return drop(reply.send(Ok(Answer::Refused(refused))));
         }
         let ticket = self.new_ticket();

@@ -4,6 +4,7 @@
 use super::*;
 use crate::{ConfigEdit, decode, decode_outcome, encode, encode_outcome};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_command() -> Vec<Command> {
     let membership = MembershipReport {
         epoch: LeaderEpoch(4),
