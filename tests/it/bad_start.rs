@@ -127,6 +127,24 @@ fn listing(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
+fn a_node_with_the_data_of_another_cluster_gives_up_and_touches_nothing() {
+    let (one, other) = (Cluster::up(3), Cluster::up(3));
+    assert!(one.floe(&["topic", "create", "mine"]).status.success());
+    one.stop(3);
+    other.stop(3);
+    // Node 3 of one cluster on the disk of node 3 of the other.
+    let config = fs::read_to_string(other.home(3).join("node.toml")).unwrap();
+    let (own, foreign) = (other.data_dir(3), one.data_dir(3));
+    let config = config.replace(own.to_str().unwrap(), foreign.to_str().unwrap());
+    let output = serve(one.home(3).as_path(), &config);
+    refused(&output, 1, &["cluster", foreign.to_str().unwrap()]);
+    one.start(3);
+    other.start(3);
+    let described = one.floe(&["topic", "describe", "mine"]);
+    assert!(described.status.success(), "{described:?}");
+}
+
+#[test]
 fn a_read_only_directory_is_refused() {
     let Some(mount) = Mount::tmpfs("8m") else {
         eprintln!("not possible here: mounting needs root");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use floe_metadata::{Command, NodeRegistration, Refusal};
 use floe_model::{NodeId, RaftGroupId};
-use floe_raft::OpenGroupError;
+use floe_raft::{CallError, OpenGroupError};
 use floe_rpc::{ClusterReply, ClusterRequest};
 use std::time::Duration;
 
@@ -142,9 +142,49 @@ async fn register(core: &Core) -> Result<(), NodeFailure> {
                 });
             }
             Err(Rejected::NoOutcome(failure)) => {
+                if let Some(failure) = foreign_disk(core).await {
+                    return Err(failure);
+                }
                 tracing::warn!(%failure, "not registered yet");
                 tokio::time::sleep(REGISTER_RETRY).await;
             }
         }
     }
+}
+
+/// Whether most seeds refuse this node as one of another cluster: then it is this disk, or this
+/// configuration, that is in the wrong place. One foreign seed among ours is that seed's trouble.
+async fn foreign_disk(core: &Core) -> Option<NodeFailure> {
+    let disk = core.journal.identity().cluster_id?;
+    let mut refusals = Vec::new();
+    for peer in core.other_seeds() {
+        let request = ClusterRequest::ProbeSeed {
+            cluster_name: core.config.cluster_name.clone(),
+            seeds: core.seeds.clone(),
+        };
+        let answer = core.raft.cluster_call(peer, request, ANSWER).await;
+        let Err(CallError::Refused { refusal, .. }) = answer else {
+            continue;
+        };
+        // Either side may have been the one that refused.
+        let failure = match refusal {
+            floe_rpc::Refusal::WrongCluster { ours, theirs } => NodeFailure::WrongCluster {
+                ours: disk,
+                theirs: if ours == disk { theirs } else { ours },
+            },
+            floe_rpc::Refusal::WrongClusterName { ours, theirs } => NodeFailure::WrongClusterName {
+                peer,
+                ours: core.config.cluster_name.clone(),
+                theirs: if ours == core.config.cluster_name {
+                    theirs
+                } else {
+                    ours
+                },
+            },
+            _ => continue,
+        };
+        refusals.push(failure);
+    }
+    let is_most = 2 * refusals.len() > core.seeds.len();
+    refusals.pop().filter(|_| is_most)
 }

@@ -9,6 +9,7 @@ mod consumers;
 mod partitions;
 mod replication;
 mod storage;
+mod sync_times;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use floe_journal::{Damage, StoreError};
 use floe_model::{LeaderEpoch, NodeId, RaftGroupId, ReplicaId};
-use floe_rpc::Failure;
+use floe_rpc::{Failure, Refusal};
 
 use crate::CorruptState;
 
@@ -167,6 +167,14 @@ pub enum CallError {
     /// The node could not be reached; it did not get the request.
     #[error("node {0} cannot be reached")]
     Down(NodeId),
+    /// The two nodes refuse each other; the node did not get the request.
+    #[error("node {node} and this one refuse each other: {refusal}")]
+    Refused {
+        /// Which node.
+        node: NodeId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// No answer: the request may have been carried out.
     #[error("no answer from node {0}")]
     NoAnswer(NodeId),

@@ -213,9 +213,10 @@ impl RaftNode {
         });
         match call.await {
             Ok(reply) => reply.map_err(failed),
-            Err(
-                LinkError::Down | LinkError::Full | LinkError::TooLarge | LinkError::Refused(_),
-            ) => Err(CallError::Down(to)),
+            Err(LinkError::Down | LinkError::Full | LinkError::TooLarge) => {
+                Err(CallError::Down(to))
+            }
+            Err(LinkError::Refused(refusal)) => Err(CallError::Refused { node: to, refusal }),
             Err(LinkError::Timeout | LinkError::Closed | LinkError::Failed) => {
                 Err(CallError::NoAnswer(to))
             }

@@ -201,7 +201,9 @@ impl Controller {
             .await
             .map_err(|error| match error {
                 CallError::Failed { failure, .. } => failure,
-                CallError::NotAPeer(_) | CallError::Down(_) => ErrorCode::NotController.into(),
+                CallError::NotAPeer(_) | CallError::Down(_) | CallError::Refused { .. } => {
+                    ErrorCode::NotController.into()
+                }
                 CallError::NoAnswer(_) => ErrorCode::Timeout.into(),
             })
     }

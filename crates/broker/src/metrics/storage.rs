@@ -7,6 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::sync_times::SyncTimes;
 use super::{SecondsGauge, value};
 use crate::cluster_info::{cpu_us, rss_bytes};
 use crate::core::Core;
@@ -17,8 +18,7 @@ pub(super) struct StorageGauges {
     journal_syncs: Counter,
     journal_bytes: Counter,
     segment_bytes: Counter,
-    sync_p50: SecondsGauge,
-    sync_p99: SecondsGauge,
+    sync_times: SyncTimes,
     journal_segments: Gauge,
     tail_bytes: Gauge,
     queued_bytes: Gauge,
@@ -46,16 +46,10 @@ impl StorageGauges {
             self.segment_bytes.clone(),
         );
         to.register_with_unit(
-            "storage_fsync_duration_p50",
-            "Median of synced journal writes since the start",
+            "storage_fsync_duration",
+            "Synced journal writes",
             Unit::Seconds,
-            self.sync_p50.clone(),
-        );
-        to.register_with_unit(
-            "storage_fsync_duration_p99",
-            "99th percentile of synced journal writes since the start",
-            Unit::Seconds,
-            self.sync_p99.clone(),
+            self.sync_times.clone(),
         );
         to.register(
             "storage_journal_segments",
@@ -105,8 +99,7 @@ impl StorageGauges {
         set_counter(&self.journal_syncs, journal.syncs);
         set_counter(&self.journal_bytes, journal.journal_bytes_written);
         set_counter(&self.segment_bytes, journal.segment_bytes_written);
-        self.sync_p50.set(seconds(journal.sync_latency.p50_us));
-        self.sync_p99.set(seconds(journal.sync_latency.p99_us));
+        self.sync_times.set(journal.sync_latency);
         self.journal_segments
             .set(value(journal.used_journal_segments));
         self.tail_bytes.set(value(journal.tail_bytes));

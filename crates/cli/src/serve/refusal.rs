@@ -36,7 +36,9 @@ pub(crate) fn explain_failure(failure: &NodeFailure, data_dir: &Path) -> Command
             .at(format!("the data in {dir} was not touched"))
             .next("start with an empty directory:  floe serve --data-dir DIR"),
         NodeFailure::WrongClusterName { .. } | NodeFailure::SeedsDiffer { .. } => failed
-            .at("cluster.name and cluster.seeds must be equal on all nodes")
+            .at(format!(
+                "cluster.name and cluster.seeds must be equal on all nodes, and the data in {dir} theirs"
+            ))
             .next("compare:  floe config show --config FILE"),
         NodeFailure::Rejected { .. } => failed
             .at("this disk was replaced, or it belongs to another node")

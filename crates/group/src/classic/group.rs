@@ -329,7 +329,11 @@ impl ClassicGroup {
             }
         };
         Described {
-            phase: self.phase,
+            // The generation without members may be on its way.
+            phase: match self.members.is_empty() {
+                true => Phase::Empty,
+                false => self.phase,
+            },
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
             protocol: is_chosen.then(|| self.protocol.clone()),
