@@ -159,6 +159,25 @@ impl Broker {
         let epoch = partition.serving_epoch()?;
         Ok((partition, epoch))
     }
+
+    /// Like [`Broker::led`], once a majority confirms that this node leads. `current` is the epoch
+    /// that the caller believes the leader to be in, if it knows one.
+    pub(crate) async fn led_for_certain(
+        &self,
+        key: PartitionKey,
+        current: Option<LeaderEpoch>,
+    ) -> Result<(Arc<Partition>, LeaderEpoch), Failure> {
+        let (partition, epoch) = self.led(key).await?;
+        match current {
+            Some(current) if current < epoch => return Err(ErrorCode::FencedEpoch.into()),
+            Some(current) if current > epoch => return Err(ErrorCode::UnknownEpoch.into()),
+            Some(_) | None => {}
+        }
+        if !partition.leads_for_certain(epoch).await {
+            return Err(ErrorCode::NotLeader.into());
+        }
+        Ok((partition, epoch))
+    }
 }
 
 pub(crate) fn identity(key: PartitionKey) -> TopicIdPartition {

@@ -3,7 +3,7 @@
 //! Only a leader that a majority confirms answers: a position below what a reader already had
 //! would look like lost records.
 
-use floe_model::{ErrorCode, LeaderEpoch, Offset};
+use floe_model::{LeaderEpoch, Offset};
 use floe_rpc::{Failure, PartitionKey};
 
 use crate::Broker;
@@ -47,15 +47,7 @@ impl Broker {
         sought: OffsetSought,
     ) -> Result<Option<FoundOffset>, Failure> {
         self.check_serving()?;
-        let (partition, epoch) = self.led(key).await?;
-        match current {
-            Some(current) if current < epoch => return Err(ErrorCode::FencedEpoch.into()),
-            Some(current) if current > epoch => return Err(ErrorCode::UnknownEpoch.into()),
-            Some(_) | None => {}
-        }
-        if !partition.leads_for_certain(epoch).await {
-            return Err(ErrorCode::NotLeader.into());
-        }
+        let (partition, epoch) = self.led_for_certain(key, current).await?;
         let found = match sought {
             OffsetSought::Start => Some(log_start(&partition)),
             OffsetSought::End => Some(FoundOffset {

@@ -60,15 +60,7 @@ impl Broker {
         asked: LeaderEpoch,
     ) -> Result<Option<EpochEnd>, Failure> {
         self.check_serving()?;
-        let (partition, epoch) = self.led(key).await?;
-        match current {
-            Some(current) if current < epoch => return Err(ErrorCode::FencedEpoch.into()),
-            Some(current) if current > epoch => return Err(ErrorCode::UnknownEpoch.into()),
-            Some(_) | None => {}
-        }
-        if !partition.leads_for_certain(epoch).await {
-            return Err(ErrorCode::NotLeader.into());
-        }
+        let (partition, epoch) = self.led_for_certain(key, current).await?;
         let end = partition.log().high_watermark();
         Ok(end_of_epoch(&partition.epochs(), epoch, end, asked))
     }
