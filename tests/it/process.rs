@@ -46,11 +46,11 @@ impl Node {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::sync_channel(1024);
         // Reads on to the end: a node must never wait for the reader of its log.
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
-                drop(sender.send(line));
+                drop(sender.try_send(line));
             }
         });
         let mut said = Vec::new();

@@ -10,14 +10,14 @@ pub use floe_rpc::{
     AlterTopic, AssignedPartition, Assignor, ClusterInfo, CommitOffsets, CommittedOffset,
     CreateTopic, ElectLeaders, Failure, Fetch, FetchOffsets, FetchPart, FetchPartReply,
     GroupDescription, GroupListing, GroupMember, GroupPhase, LeaderHint, ListOffsets,
-    ListOffsetsPart, ListedOffset, NodeInfo, OffsetAt, OffsetToCommit, PartitionInfo, PartitionKey,
-    Payload, Produce, ProducePart, ProducePartReply, Produced, ProducerIdentity, TopicInfo, Topics,
+    ListOffsetsPart, ListedOffset, OffsetAt, OffsetToCommit, PartitionInfo, PartitionKey, Payload,
+    Produce, ProducePart, ProducePartReply, Produced, ProducerIdentity, TopicInfo, Topics,
     TopicsRequest, Trim, WireBatch,
 };
 
 pub use crate::administration::{Intent, PlannedTopic, TopicPlan};
 pub use crate::classic_groups::{Claimant, GroupFailure, GroupSnapshot, JoinOutcome, StoredOffset};
 pub use crate::coordinator::{GroupState, ListedGroup};
-pub use crate::lookup::LogEnds;
+pub use crate::lookup::{KnownNode, LogEnds};
 pub use crate::offset_search::{FoundOffset, OffsetSought};
 pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};

@@ -5,65 +5,48 @@
 //! broker's time gets a batch of its own, made before it is proposed, so that all replicas store
 //! the same bytes.
 
-use floe_metadata::{StoredCompression, TopicConfig};
+use std::sync::Arc;
+
 use floe_model::ErrorCode;
 use floe_record::{
-    BatchBuilder, BatchError, BatchHeader, Compression, Limits, StampedBatch, TimestampType,
-    records, validate,
+    BatchBuilder, BatchError, BatchHeader, Compression, StampedBatch, TimestampType, records,
+    validate,
 };
 use floe_rpc::{Failure, Payload};
 
 use crate::failure_facts::{batch_failure, batch_fault};
 use crate::partition::BatchIdentity;
+use crate::topic_rules::TopicRules;
 
-/// Most bytes that the records of one batch may have when decompressed.
-const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
-
-/// The rules of one topic at one moment.
+/// The rules of one topic for one request.
 pub(crate) struct Intake {
-    limits: Limits,
-    requires_keys: bool,
-    /// Earliest and latest timestamps, if there are bounds.
-    timestamps_ms: Option<(i64, i64)>,
-    /// The one compression to store, if there is one.
-    compression: Option<Compression>,
-    /// The time that batches get instead of their own.
-    append_time_ms: Option<i64>,
+    rules: Arc<TopicRules>,
+    /// The node's time.
+    now_ms: i64,
+    /// Memory that the request's batches are slices of.
+    buffer_bytes: usize,
 }
 
 impl Intake {
-    /// The rules of a topic with these settings, at this time of the node.
-    pub(crate) fn new(config: &TopicConfig, now_ms: i64) -> Self {
-        let (before, after) = (
-            config.timestamp_before_max_ms(),
-            config.timestamp_after_max_ms(),
-        );
-        let stamps = config.stamps_append_time();
-        let bounded = !stamps && (before.is_some() || after.is_some());
-        let earliest = before.map_or(i64::MIN, |bound| now_ms.saturating_sub(bound));
-        let latest = after.map_or(i64::MAX, |bound| now_ms.saturating_add(bound));
+    pub(crate) fn new(rules: Arc<TopicRules>, now_ms: i64, buffer_bytes: usize) -> Self {
         Self {
-            limits: Limits {
-                batch_bytes_max: config.max_message_bytes(),
-                decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
-            },
-            requires_keys: config.requires_keys(),
-            timestamps_ms: bounded.then_some((earliest, latest)),
-            compression: match config.stored_compression() {
-                StoredCompression::AsProduced => None,
-                StoredCompression::Uncompressed => Some(Compression::None),
-                StoredCompression::Gzip => Some(Compression::Gzip),
-                StoredCompression::Snappy => Some(Compression::Snappy),
-                StoredCompression::Lz4 => Some(Compression::Lz4),
-                StoredCompression::Zstd => Some(Compression::Zstd),
-            },
-            append_time_ms: stamps.then_some(now_ms),
+            rules,
+            now_ms,
+            buffer_bytes,
         }
     }
 
     /// The time that batches get, if it is not their own.
     pub(crate) fn append_time_ms(&self) -> Option<i64> {
-        self.append_time_ms
+        self.rules.stamps_append_time.then_some(self.now_ms)
+    }
+
+    /// Earliest and latest timestamps, if there are bounds.
+    fn timestamps_ms(&self) -> Option<(i64, i64)> {
+        let (before, after) = self.rules.timestamp_bounds_ms?;
+        let earliest = before.map_or(i64::MIN, |bound| self.now_ms.saturating_sub(bound));
+        let latest = after.map_or(i64::MAX, |bound| self.now_ms.saturating_add(bound));
+        Some((earliest, latest))
     }
 
     /// Checks the batch at `place` of a request and gives it its stored form.
@@ -75,7 +58,7 @@ impl Intake {
         let refused = |error: BatchError| batch_failure(place, &error);
         let fault = |code, fault| Err(batch_fault(place, code, fault));
         let batch = StampedBatch::split(batch.0).map_err(refused)?;
-        let header = validate(&batch, &self.limits).map_err(refused)?;
+        let header = validate(&batch, &self.rules.limits).map_err(refused)?;
         if header.is_control() || header.is_transactional() {
             let text = "control and transactional batches are not taken from producers";
             return fault(ErrorCode::InvalidRequest, text);
@@ -86,14 +69,15 @@ impl Intake {
                 "producers do not set append time",
             );
         }
-        let recompress = self
+        let rules = &*self.rules;
+        let recompress = rules
             .compression
             .filter(|&wanted| header.compression().ok() != Some(wanted));
-        let mut batch = batch;
-        if self.requires_keys || self.timestamps_ms.is_some() || recompress.is_some() {
+        let mut batch = batch.held_in(self.buffer_bytes);
+        if rules.requires_keys || rules.timestamp_bounds_ms.is_some() || recompress.is_some() {
             batch = self.look_inside(place, batch, &header, recompress)?;
         }
-        if let Some(at_ms) = self.append_time_ms {
+        if let Some(at_ms) = self.append_time_ms() {
             batch = batch.with_append_time(at_ms);
         }
         Ok((batch, BatchIdentity::of(&header)))
@@ -107,16 +91,17 @@ impl Intake {
         recompress: Option<Compression>,
     ) -> Result<StampedBatch, Failure> {
         let refused = |error: BatchError| batch_failure(place, &error);
-        let records = records(&batch, &self.limits).map_err(refused)?;
+        let records = records(&batch, &self.rules.limits).map_err(refused)?;
+        let bounds = self.timestamps_ms();
         for (_, record) in &records {
-            if self.requires_keys && record.key.is_none() {
+            if self.rules.requires_keys && record.key.is_none() {
                 let text = "a record without a key in a compacted topic";
                 return Err(batch_fault(place, ErrorCode::InvalidRecord, text));
             }
             let outside = |(earliest, latest): (i64, i64)| {
                 record.timestamp_ms < earliest || record.timestamp_ms > latest
             };
-            if self.timestamps_ms.is_some_and(outside) {
+            if bounds.is_some_and(outside) {
                 let text = "a timestamp too far from the node's time";
                 return Err(batch_fault(place, ErrorCode::InvalidTimestamp, text));
             }
@@ -144,7 +129,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use bytes::Bytes;
-    use floe_record::Record;
+    use floe_metadata::TopicConfig;
+    use floe_record::{Limits, Record};
 
     use super::*;
 
@@ -155,7 +141,8 @@ mod tests {
             .iter()
             .map(|&(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        Intake::new(&TopicConfig::new(overrides, 3).unwrap(), NOW_MS)
+        let rules = TopicRules::of(&TopicConfig::new(overrides, 3).unwrap());
+        Intake::new(Arc::new(rules), NOW_MS, 0)
     }
 
     fn batch(key: Option<&'static str>, timestamp_ms: i64, compression: Compression) -> Payload {
@@ -178,6 +165,18 @@ mod tests {
         let sent = batch(None, 5, Compression::Zstd);
         let (stored, _) = intake(&[]).take(0, sent.clone()).unwrap();
         assert_eq!(stored.to_bytes(), sent.0);
+    }
+
+    #[test]
+    fn a_batch_answers_for_the_request_it_is_a_slice_of_or_leaves_it() {
+        let rules = || Arc::new(TopicRules::of(&TopicConfig::default()));
+        let sent = batch(None, 5, Compression::None);
+        let held = |buffer_bytes| {
+            let intake = Intake::new(rules(), NOW_MS, buffer_bytes);
+            intake.take(0, sent.clone()).unwrap().0.held_bytes()
+        };
+        assert_eq!(held(2 * sent.len()), 2 * sent.len());
+        assert!(held(1 << 20) < sent.len());
     }
 
     #[test]

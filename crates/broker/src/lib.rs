@@ -41,6 +41,7 @@ mod produce;
 mod producer_ids;
 mod retention;
 mod status;
+mod topic_rules;
 mod topics;
 
 pub use broker::Broker;

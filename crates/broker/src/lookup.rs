@@ -1,8 +1,9 @@
 //! What this node knows without asking anybody: it may be behind, and it answers also while the
 //! node starts and stops.
 
+use floe_metadata::NodeRecord;
 use floe_model::{ClusterId, LeaderEpoch, NodeId, Offset, TopicId, TopicName};
-use floe_rpc::{NodeInfo, PartitionKey, TopicInfo};
+use floe_rpc::{PartitionKey, TopicInfo};
 
 use crate::Broker;
 use crate::broker::identity;
@@ -18,6 +19,19 @@ pub struct LogEnds {
     pub serving_epoch: Option<LeaderEpoch>,
 }
 
+/// A node as this one knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNode {
+    /// Its place.
+    pub node_id: NodeId,
+    /// `host:port` for Kafka clients, if it listens for them.
+    pub kafka_addr: Option<String>,
+    /// Its failure domain.
+    pub rack: Option<String>,
+    /// Whether it shows signs of life here.
+    pub is_alive: bool,
+}
+
 impl Broker {
     /// This node.
     #[must_use]
@@ -27,8 +41,15 @@ impl Broker {
 
     /// All registered nodes, ascending.
     #[must_use]
-    pub fn nodes(&self) -> Vec<NodeInfo> {
-        self.node_infos(&self.core.metadata.state())
+    pub fn nodes(&self) -> Vec<KnownNode> {
+        let state = self.core.metadata.state();
+        let known = |node: &NodeRecord| KnownNode {
+            node_id: node.registration.node_id,
+            kafka_addr: node.registration.kafka_addr.clone(),
+            rack: node.registration.rack.clone(),
+            is_alive: self.core.is_alive(node.registration.node_id),
+        };
+        state.nodes().map(known).collect()
     }
 
     /// The cluster, once the node belongs to one.

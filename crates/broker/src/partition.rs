@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use floe_env::Env;
 use floe_journal::GroupLog;
+use floe_metadata::{State, TopicConfig};
 use floe_model::{
     ErrorCode, LeaderEpoch, Offset, RaftGroupId, Sequence, TopicIdPartition, TopicName,
 };
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::partition_facts::ActiveProducer;
+use crate::topic_rules::TopicRules;
 
 pub(crate) use control::Control;
 pub(crate) use machine::PartitionMachine;
@@ -46,6 +48,8 @@ pub(crate) struct Partition {
     state: Arc<Mutex<PartitionState>>,
     /// Held while batches are judged, queued and proposed, so that log order is queue order.
     sequencer: Mutex<Sequencer>,
+    /// With the version of the layout that they are from. Held to look or to replace them.
+    rules: Mutex<Option<(u64, Arc<TopicRules>)>>,
     env: Env,
     tasks: TaskTracker,
 }
@@ -66,9 +70,25 @@ impl Partition {
             raft,
             state,
             sequencer,
+            rules: Mutex::default(),
             env,
             tasks,
         })
+    }
+
+    /// What the topic asks of batches: a change of its settings is a change of the layout.
+    pub(crate) fn rules(&self, state: &State) -> Arc<TopicRules> {
+        let version = state.layout_version();
+        let mut known = self.rules.lock();
+        if let Some((_, rules)) = known.as_ref().filter(|(at, _)| *at == version) {
+            return Arc::clone(rules);
+        }
+        let rules = Arc::new(match state.topic(&self.key.topic_id) {
+            Some(topic) => TopicRules::of(&topic.config),
+            None => TopicRules::of(&TopicConfig::default()),
+        });
+        *known = Some((version, Arc::clone(&rules)));
+        rules
     }
 
     pub(crate) fn group(&self) -> RaftGroupId {

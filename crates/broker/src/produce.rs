@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_metadata::TopicConfig;
 use floe_model::{Acks, ErrorCode, LeaderEpoch, Offset};
 use floe_record::BatchHeader;
 use floe_rpc::{
@@ -86,7 +85,7 @@ impl Broker {
         };
         let admitted = Arc::new(admitted);
         let acks = request.acks;
-        let offer = |part| self.offer_part(part, acks, &admitted);
+        let offer = |part| self.offer_part(part, acks, bytes, &admitted);
         Ok(request.parts.into_iter().map(offer).collect())
     }
 
@@ -116,6 +115,7 @@ impl Broker {
         &self,
         part: ProducePart,
         acks: Acks,
+        request_bytes: usize,
         admitted: &Arc<OwnedSemaphorePermit>,
     ) -> OfferedPart {
         let (key, batches) = (part.key, part.batches.len());
@@ -130,7 +130,7 @@ impl Broker {
         match self.locate(key) {
             Located::Here(partition) => {
                 let epoch = partition.role().epoch;
-                let intake = self.intake(&partition);
+                let intake = self.intake(&partition, request_bytes);
                 let append_time_ms = intake.append_time_ms();
                 let (offered, refusal) =
                     self.offer_batches(&partition, &intake, part.batches, acks, admitted);
@@ -187,13 +187,10 @@ impl Broker {
         (offered, refusal.map(Refused::Final).or(invalid))
     }
 
-    fn intake(&self, partition: &Partition) -> Intake {
+    fn intake(&self, partition: &Partition, request_bytes: usize) -> Intake {
         let now_ms = self.core.env.clock.wall_ms();
-        let state = self.core.metadata.state();
-        match state.topic(&partition.key.topic_id) {
-            Some(topic) => Intake::new(&topic.config, now_ms),
-            None => Intake::new(&TopicConfig::default(), now_ms),
-        }
+        let rules = partition.rules(&self.core.metadata.state());
+        Intake::new(rules, now_ms, request_bytes)
     }
 
     async fn settle_part(&self, part: OfferedPart, acks: Acks) -> Result<Produced, Failure> {

@@ -1,6 +1,6 @@
 //! Where Kafka clients reach the nodes, in the form that several responses carry.
 
-use floe_broker::api::NodeInfo;
+use floe_broker::api::KnownNode;
 use floe_kafka_codec::messages::NodeEndpoint;
 use floe_model::NodeId;
 
@@ -11,12 +11,12 @@ pub(crate) struct Endpoints {
 
 impl Endpoints {
     /// Those of `nodes` that are alive and have a Kafka listener.
-    pub(crate) fn of(nodes: &[NodeInfo]) -> Self {
-        let live = nodes.iter().filter(|node| node.alive);
+    pub(crate) fn of(nodes: &[KnownNode]) -> Self {
+        let live = nodes.iter().filter(|node| node.is_alive);
         let nodes = live.filter_map(|node| {
             let (host, port) = split(node.kafka_addr.as_deref()?)?;
             Some(NodeEndpoint {
-                node_id: kafka_id(node.node),
+                node_id: kafka_id(node.node_id),
                 host,
                 port,
                 rack: node.rack.clone(),
@@ -56,16 +56,12 @@ fn split(addr: &str) -> Option<(String, i32)> {
 mod tests {
     use super::*;
 
-    fn node(id: u32, kafka_addr: Option<&str>, alive: bool) -> NodeInfo {
-        NodeInfo {
-            node: NodeId(id),
-            client_addr: String::new(),
+    fn node(id: u32, kafka_addr: Option<&str>, alive: bool) -> KnownNode {
+        KnownNode {
+            node_id: NodeId(id),
             kafka_addr: kafka_addr.map(str::to_owned),
-            http_addr: None,
             rack: None,
-            alive,
-            leaders: 0,
-            replicas: 0,
+            is_alive: alive,
         }
     }
 

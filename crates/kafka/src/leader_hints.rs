@@ -1,22 +1,26 @@
 //! Who leads now, along with the error of a client that asked another node (KIP-951).
 
+use std::cell::OnceCell;
+
 use floe_broker::api::Failure;
 use floe_kafka_codec::messages::{LeaderIdAndEpoch, NodeEndpoint};
 
+use crate::context::RequestContext;
 use crate::endpoints::{Endpoints, kafka_id};
 
-/// Collects the leaders that the partitions of one response name, and where they are.
+/// Collects the leaders that the partitions of one response name, and where they are. Looks the
+/// nodes up only once one is named: most responses have no error.
 pub(crate) struct LeaderHints<'a> {
-    endpoints: &'a Endpoints,
-    me: floe_model::NodeId,
+    cx: &'a RequestContext,
+    endpoints: OnceCell<Endpoints>,
     named: Vec<NodeEndpoint>,
 }
 
 impl<'a> LeaderHints<'a> {
-    pub(crate) fn new(endpoints: &'a Endpoints, me: floe_model::NodeId) -> Self {
+    pub(crate) fn new(cx: &'a RequestContext) -> Self {
         Self {
-            endpoints,
-            me,
+            cx,
+            endpoints: OnceCell::new(),
             named: Vec::new(),
         }
     }
@@ -24,8 +28,10 @@ impl<'a> LeaderHints<'a> {
     /// The leader that `failure` names, if clients can reach it. This node is never a hint: it
     /// has just refused.
     pub(crate) fn of(&mut self, failure: &Failure) -> LeaderIdAndEpoch {
-        let hint = failure.leader.as_ref().filter(|hint| hint.node != self.me);
-        let endpoint = hint.and_then(|hint| self.endpoints.get(hint.node));
+        let me = self.cx.broker().node_id();
+        let hint = failure.leader.as_ref().filter(|hint| hint.node != me);
+        let endpoints = || self.endpoints.get_or_init(|| self.cx.endpoints());
+        let endpoint = hint.and_then(|hint| endpoints().get(hint.node));
         let (Some(hint), Some(endpoint)) = (hint, endpoint) else {
             return LeaderIdAndEpoch::default();
         };

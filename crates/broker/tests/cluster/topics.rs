@@ -206,3 +206,30 @@ async fn many_partitions_get_leaders_soon_and_evenly() {
     assert!(begun.elapsed() < Duration::from_secs(20));
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_setting_rules_the_next_batch_of_a_partition_in_use() {
+    let cluster = Cluster::start(3).await;
+    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
+    let key = key_of(&topic, 0);
+    let large = batch(&["y".repeat(3000).as_str()], None);
+    cluster.produce(key, &large).await;
+    let (_, leader) = cluster.leader(key).await;
+    let limit = |bytes: Option<&str>| AlterTopic {
+        name: topic_name("orders"),
+        configs: BTreeMap::from([("max.message.bytes".to_owned(), bytes.map(str::to_owned))]),
+        partitions: None,
+    };
+    leader.alter_topic(limit(Some("2000"))).await.unwrap();
+    eventually("the large batch to be refused", || async {
+        let refused = produce(&leader, key, large.clone()).await;
+        refused.is_err_and(|failure| failure.code == ErrorCode::BatchTooLarge)
+    })
+    .await;
+    leader.alter_topic(limit(None)).await.unwrap();
+    eventually("the large batch to be taken", || async {
+        produce(&leader, key, large.clone()).await.is_ok()
+    })
+    .await;
+    cluster.stop().await;
+}

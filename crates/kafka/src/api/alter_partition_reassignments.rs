@@ -77,7 +77,7 @@ fn reassign(
     let known = cx.broker().nodes();
     let stranger = nodes
         .iter()
-        .find(|&&node| known.iter().all(|other| other.node != node));
+        .find(|&&node| known.iter().all(|other| other.node_id != node));
     let invalid = |text| {
         Err(AdminError::new(
             KafkaError::INVALID_REPLICA_ASSIGNMENT,

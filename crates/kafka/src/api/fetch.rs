@@ -40,8 +40,7 @@ pub(crate) async fn handle(
     let Opened { session_id, wanted } = opened;
     let keys = find_keys(cx, &wanted).await;
     let replies = read(cx, &request, &wanted, keys).await;
-    let endpoints = cx.endpoints();
-    let mut hints = LeaderHints::new(&endpoints, cx.broker().node_id());
+    let mut hints = LeaderHints::new(cx);
     let read_committed = request.isolation_level == 1;
     let mut answer = TopicResponses::default();
     let mut outcomes = Vec::with_capacity(wanted.len());

@@ -52,7 +52,7 @@ fn names(cx: &RequestContext, kind: ConfigResourceKind) -> Vec<String> {
         }
         ConfigResourceKind::Broker | ConfigResourceKind::BrokerLogger => {
             let nodes = cx.broker().nodes();
-            let ids = nodes.iter().map(|node| kafka_id(node.node).to_string());
+            let ids = nodes.iter().map(|node| kafka_id(node.node_id).to_string());
             ids.collect()
         }
         // None has settings of its own.

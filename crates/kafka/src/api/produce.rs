@@ -146,8 +146,7 @@ fn offer(
 }
 
 async fn settle(cx: RequestContext, topics: Vec<BegunTopic>, silent: bool) -> Outcome {
-    let endpoints = cx.endpoints();
-    let mut hints = LeaderHints::new(&endpoints, cx.broker().node_id());
+    let mut hints = LeaderHints::new(&cx);
     let mut failed = false;
     let mut responses = Vec::with_capacity(topics.len());
     for topic in topics {
