@@ -21,14 +21,15 @@ use crate::context::{RequestContext, Shared};
 use crate::dispatch::{self, Answer, Received};
 use crate::frame_reader::{FrameReader, ReadEnd};
 use crate::frame_writer::write_frame;
+use crate::request_room::RequestRoom;
 
 /// What a connection needs of its gateway.
 #[derive(Clone)]
 pub(crate) struct ConnectionSetting {
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: GatewayLimits,
-    /// Bytes of requests in progress on all connections.
-    pub(crate) budget: Arc<Semaphore>,
+    /// For requests in progress on all connections.
+    pub(crate) room: RequestRoom,
     /// Cancelled when no more requests are taken.
     pub(crate) draining: CancellationToken,
 }
@@ -36,7 +37,7 @@ pub(crate) struct ConnectionSetting {
 /// A request whose answer leaves when its turn comes.
 struct Pending {
     answer: BoxFuture<'static, Answer>,
-    /// Its bytes in the budget, and its place in the pipeline.
+    /// Its room in memory, and its place in the pipeline.
     _room: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
@@ -100,7 +101,7 @@ async fn read_requests<R: AsyncRead + Unpin>(
 ) -> ReadEnd {
     let limits = setting.limits;
     let places = Arc::new(Semaphore::new(limits.pipeline_max));
-    let mut reader = FrameReader::new(stream, setting.budget, limits);
+    let mut reader = FrameReader::new(stream, setting.room, limits);
     let mut cx = RequestContext {
         shared: setting.shared,
         client_id: None,

@@ -1,20 +1,21 @@
 //! Requests off the socket: a big-endian i32 size, then that many bytes.
 //!
-//! Invariant: memory grows with the bytes that arrive, not with the size that a frame claims, and
-//! the bytes of all requests in progress have room in one budget before they are read.
+//! Invariant: a claim holds nothing. Memory grows with the bytes that arrive, and a frame gets its
+//! room among the requests in progress when it has begun to arrive; from then on every stretch of
+//! time must bring its share of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::GatewayLimits;
+use crate::request_room::RequestRoom;
 
-/// Memory taken for a frame before any of it is there, bytes.
-const TRUSTED_BYTES: usize = 64 << 10;
+/// What of a frame is read before it has room, bytes, on each connection.
+const TRUSTED_BYTES: usize = 16 << 10;
 
 /// Why no more requests come from a connection.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub(crate) enum ReadEnd {
     },
 }
 
-/// A frame behind its size, and its room in the budget of requests in progress.
+/// A frame behind its size, and its room among the requests in progress.
 pub(crate) struct RequestFrame {
     pub(crate) bytes: Bytes,
     pub(crate) room: OwnedSemaphorePermit,
@@ -53,15 +54,15 @@ pub(crate) struct RequestFrame {
 /// Reads the requests of one connection.
 pub(crate) struct FrameReader<R> {
     stream: R,
-    budget: Arc<Semaphore>,
+    room: RequestRoom,
     limits: GatewayLimits,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    pub(crate) fn new(stream: R, budget: Arc<Semaphore>, limits: GatewayLimits) -> Self {
+    pub(crate) fn new(stream: R, room: RequestRoom, limits: GatewayLimits) -> Self {
         Self {
             stream,
-            budget,
+            room,
             limits,
         }
     }
@@ -95,31 +96,55 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Waits for room and reads a frame of `size` bytes, which `FrameReader::size` gave.
+    /// Reads a frame of `size` bytes, which `FrameReader::size` gave; waits for room when it has
+    /// begun to arrive.
     pub(crate) async fn body(&mut self, size: usize) -> Result<RequestFrame, ReadEnd> {
-        let permits = u32::try_from(size).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.budget).acquire_many_owned(permits).await;
-        let room = room.expect("nobody closes the budget");
-        let slowest = size / self.limits.bytes_per_second_min.max(1);
-        let limit = self.limits.stall_limit + Duration::from_secs(slowest as u64);
-        let arrived = timeout(limit, self.fill(size)).await;
-        let bytes = arrived.map_err(|_| ReadEnd::Stalled { size })??;
-        Ok(RequestFrame { bytes, room })
+        let mut frame = BytesMut::with_capacity(size.min(TRUSTED_BYTES));
+        self.fill(&mut frame, size.min(TRUSTED_BYTES), size).await?;
+        let room = self.room.acquire(size).await;
+        self.fill(&mut frame, size, size).await?;
+        Ok(RequestFrame {
+            bytes: frame.freeze(),
+            room,
+        })
     }
 
-    async fn fill(&mut self, size: usize) -> std::io::Result<Bytes> {
-        let mut frame = BytesMut::with_capacity(size.min(TRUSTED_BYTES));
-        while frame.len() < size {
+    /// Reads on until `upto` bytes of a frame of `size` are there.
+    async fn fill(
+        &mut self,
+        frame: &mut BytesMut,
+        upto: usize,
+        size: usize,
+    ) -> Result<(), ReadEnd> {
+        let stretch = self.limits.stall_limit;
+        let share = self.limits.bytes_per_second_min as f64 * stretch.as_secs_f64();
+        // Rounded down, but never nothing.
+        let share = (share as usize).max(1);
+        while frame.len() < upto {
+            let next = upto.min(frame.len().saturating_add(share));
+            let arrived = timeout(stretch, self.read_to(frame, next, size)).await;
+            arrived.map_err(|_| ReadEnd::Stalled { size })??;
+        }
+        Ok(())
+    }
+
+    async fn read_to(
+        &mut self,
+        frame: &mut BytesMut,
+        upto: usize,
+        size: usize,
+    ) -> std::io::Result<()> {
+        while frame.len() < upto {
             if frame.len() == frame.capacity() {
                 // Doubles, and ends exactly at the frame.
                 frame.reserve(frame.len().min(size - frame.len()));
             }
-            let room = (frame.capacity().min(size) - frame.len()) as u64;
-            if (&mut self.stream).take(room).read_buf(&mut frame).await? == 0 {
+            let wanted = (frame.capacity().min(upto) - frame.len()) as u64;
+            if (&mut self.stream).take(wanted).read_buf(frame).await? == 0 {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
             }
         }
-        Ok(frame.freeze())
+        Ok(())
     }
 }
 
@@ -130,8 +155,8 @@ mod tests {
     use super::*;
 
     fn reader(bytes: &[u8], limits: GatewayLimits) -> FrameReader<std::io::Cursor<Vec<u8>>> {
-        let budget = Arc::new(Semaphore::new(limits.in_progress_bytes_max));
-        FrameReader::new(std::io::Cursor::new(bytes.to_vec()), budget, limits)
+        let room = RequestRoom::new(&limits);
+        FrameReader::new(std::io::Cursor::new(bytes.to_vec()), room, limits)
     }
 
     #[tokio::test]
@@ -150,8 +175,7 @@ mod tests {
         sent.extend(&body);
         let (client, server) = tokio::io::duplex(1000);
         let limits = GatewayLimits::default();
-        let budget = Arc::new(Semaphore::new(limits.in_progress_bytes_max));
-        let mut reader = FrameReader::new(server, budget, limits);
+        let mut reader = FrameReader::new(server, RequestRoom::new(&limits), limits);
         let mut client = client;
         let write = tokio::io::AsyncWriteExt::write_all(&mut client, &sent);
         let read = async {

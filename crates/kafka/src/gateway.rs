@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use floe_broker::Broker;
 use floe_env::{Env, Listener};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +12,7 @@ use crate::GatewayLimits;
 use crate::connection::{ConnectionSetting, serve};
 use crate::context::Shared;
 use crate::fetch_sessions::FetchSessions;
+use crate::request_room::RequestRoom;
 
 /// Pause after a failed accept, so that running out of descriptors does not spin.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -43,7 +43,7 @@ impl Gateway {
         let setting = ConnectionSetting {
             shared,
             limits,
-            budget: Arc::new(Semaphore::new(limits.in_progress_bytes_max)),
+            room: RequestRoom::new(&limits),
             draining: draining.clone(),
         };
         let acceptor = env.spawn.task(accept(listener, setting));

@@ -27,6 +27,7 @@ mod leader_hints;
 mod limits;
 mod node_settings;
 mod produced_batch;
+mod request_room;
 mod topic_lookup;
 
 pub use compatibility::api_table;

@@ -15,7 +15,8 @@ pub struct GatewayLimits {
     pub first_frame_bytes_max: usize,
     /// Requests of one connection that are read and not answered yet.
     pub pipeline_max: usize,
-    /// Bytes of all requests in progress; readers wait for room. At least `frame_bytes_max`.
+    /// Bytes of all requests in progress that are no larger than `first_frame_bytes_max`; readers
+    /// wait for room. Larger ones share room of `frame_bytes_max` besides.
     pub in_progress_bytes_max: usize,
     /// How long a produce waits for room in the node before it is refused.
     pub produce_room_limit: Duration,
@@ -23,7 +24,7 @@ pub struct GatewayLimits {
     pub first_request_limit: Duration,
     /// How long a connection may be silent with nothing in progress. Kafka's own default.
     pub idle_limit: Duration,
-    /// How long a frame may take to arrive, besides the time that its bytes take at
+    /// The stretch of time in which a frame must have come on by its share at
     /// `bytes_per_second_min`; also how long a peer may take nothing of an answer.
     pub stall_limit: Duration,
     /// Slowest sender of a frame.
@@ -39,7 +40,7 @@ impl Default for GatewayLimits {
             frame_bytes_max: 100 << 20,
             first_frame_bytes_max: 2 << 20,
             pipeline_max: 64,
-            in_progress_bytes_max: 128 << 20,
+            in_progress_bytes_max: 64 << 20,
             produce_room_limit: Duration::from_secs(10),
             first_request_limit: Duration::from_secs(30),
             idle_limit: Duration::from_secs(600),

@@ -188,3 +188,27 @@ async fn what_clients_do_is_counted() {
         .unwrap();
     server.stop().await;
 }
+
+/// Claims cost nothing to make: they must not hold what other clients need.
+#[tokio::test]
+async fn peers_that_claim_large_frames_and_send_nothing_keep_nobody_waiting() {
+    let server = Server::start().await;
+    server.topic("t", 1, &[]).await;
+    let mut liars = Vec::new();
+    for claimed in [100 << 20, 100 << 20, 90 << 20, 2 << 20] {
+        let mut liar = server.connect().await;
+        liar.call(0, &ApiVersionsRequest::default()).await;
+        liar.send_bytes(&i32::to_be_bytes(claimed)).await;
+        liars.push(liar);
+    }
+    // A client whose frame is larger than an ordinary one, and one whose frame is not.
+    for bytes in [3 << 20, 1 << 10] {
+        let request = produce_request("t", -1, batch(&[&"x".repeat(bytes)]));
+        let mut client = server.connect().await;
+        client.call(0, &ApiVersionsRequest::default()).await;
+        let answered = tokio::time::timeout(Duration::from_secs(5), client.call(9, &request));
+        assert!(answered.await.is_ok(), "{bytes} bytes");
+    }
+    drop(liars);
+    server.stop().await;
+}
