@@ -16,19 +16,34 @@ use std::fmt;
 use floe_model::Offset;
 use serde::{Deserialize, Serialize};
 
+mod action;
 mod read;
 mod record;
 
+pub use action::{
+    Access, Action, Batch, Identity, Join, NodeChange, Place, Polled, Positions, Produce, Replica,
+    Sent, Step, TopicChange, Watermarks,
+};
 pub use read::{HistoryError, read_history};
 pub use record::Recorder;
 
-/// Version of this format.
-pub const SCHEMA: u32 = 1;
+/// Version of this format that is written. Every version from 1 is read.
+pub const SCHEMA: u32 = 2;
 
-/// One log under test: `topic/partition`.
+/// One log under test: `topic/partition`, or `topic#incarnation/partition` where a name has
+/// several lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(pub String);
+
+impl Key {
+    /// The name of the topic, whatever its life.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        let life = self.0.rsplit_once('/').map_or(&*self.0, |(life, _)| life);
+        life.split_once('#').map_or(life, |(topic, _)| topic)
+    }
+}
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,10 +81,27 @@ pub struct Plan {
     /// Whether offsets have no gaps: no transactions, no compaction.
     #[serde(default)]
     pub dense_offsets: bool,
+    /// Operations that must have succeeded for the run to mean something.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub operations_min: u64,
+    /// What must have been seen how often. A landed fault counts as `fault:KIND`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coverage_min: BTreeMap<String, u64>,
+    /// After everything is healed each key must be writable within this time, and stay so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_within_ms: Option<u32>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Where an operation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// It begins.
@@ -80,80 +112,6 @@ pub enum Stage {
     Fail,
     /// Nobody knows whether it happened.
     Info,
-}
-
-/// One value sent to one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
-    /// Where to.
-    #[serde(rename = "k")]
-    pub key: Key,
-    /// What.
-    #[serde(rename = "v")]
-    pub value: Value,
-    /// Where it ended up, if the answer said so.
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<Offset>,
-}
-
-/// What an operation does; a completion repeats it with the results filled in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "f", content = "v", rename_all = "lowercase")]
-pub enum Action {
-    /// Sends values, in this order, as one producer. Not atomic: when the operation ends as
-    /// `info`, a value that has an offset was acknowledged all the same.
-    Send(Vec<Sent>),
-    /// Reads what follows the process's position: offsets and values per key, as they came.
-    Poll(BTreeMap<Key, Vec<(Offset, Value)>>),
-    /// Reads these keys by itself from now on. Positions of keys it had before stay; one that
-    /// wants to seek starts over as a new process.
-    Assign(Vec<Key>),
-    /// Reads these topics as a group member from now on.
-    Subscribe(Vec<String>),
-    /// Commits positions for a group. Workloads never seek backwards, so that no commit may
-    /// stand before an earlier one.
-    Commit {
-        /// The group.
-        group: String,
-        /// The generation in which the member did it.
-        generation: i64,
-        /// The next offset to read, per key.
-        offsets: BTreeMap<Key, Offset>,
-    },
-    /// Reads all that a group has committed: the next offset to read, per key.
-    Committed {
-        /// The group.
-        group: String,
-        /// Offsets, of the keys that have one.
-        offsets: BTreeMap<Key, Offset>,
-    },
-    /// The final reading: everything from the start of each key to this end was polled. Invoked
-    /// by a process of its own before those polls, completed after them.
-    Drain(BTreeMap<Key, Offset>),
-    /// Breaks something; `ok` means that the fault landed.
-    Fault {
-        /// The kind of fault.
-        kind: String,
-        /// What it hit.
-        target: String,
-    },
-}
-
-impl Action {
-    /// The name in field `f`.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Send(_) => "send",
-            Self::Poll(_) => "poll",
-            Self::Assign(_) => "assign",
-            Self::Subscribe(_) => "subscribe",
-            Self::Commit { .. } => "commit",
-            Self::Committed { .. } => "committed",
-            Self::Drain(_) => "drain",
-            Self::Fault { .. } => "fault",
-        }
-    }
 }
 
 /// One line of a history.
@@ -189,24 +147,36 @@ pub struct Operation {
     pub invoked: u64,
     /// Index of the completion; none if the history ends before.
     pub completed: Option<u64>,
+    /// Time of the invocation.
+    pub invoked_ns: u64,
+    /// Time of the completion.
+    pub completed_ns: Option<u64>,
     /// Who.
     pub process: u64,
     /// `Ok`, `Fail` or `Info`; without completion `Info`.
     pub outcome: Stage,
     /// What, with the results if it completed.
     pub action: Action,
+    /// The error behind `Fail` or `Info`.
+    pub error: Option<String>,
     /// Keys that a rebalance took or gave meanwhile.
     pub rebalanced: Vec<Key>,
 }
 
 impl Operation {
-    /// What came of one value of a send.
+    /// What came of one value that it sent, which got `offset`.
     #[must_use]
-    pub fn outcome_of(&self, sent: &Sent) -> Stage {
-        match (self.outcome, sent.offset) {
-            (Stage::Info, Some(_)) => Stage::Ok,
-            (outcome, _) => outcome,
+    pub fn outcome_of(&self, offset: Option<Offset>) -> Stage {
+        match (self.outcome, offset, &self.action) {
+            // A transaction is atomic: an offset proves nothing before the commit.
+            (Stage::Info, Some(_), Action::Send(_) | Action::Produce(_)) => Stage::Ok,
+            (outcome, ..) => outcome,
         }
+    }
+
+    /// Index of the completion of an operation that happened.
+    pub(crate) fn acknowledged(&self) -> Option<u64> {
+        self.completed.filter(|_| self.outcome == Stage::Ok)
     }
 }
 
@@ -218,3 +188,27 @@ pub struct History {
     /// What happened.
     pub operations: Vec<Operation>,
 }
+
+impl History {
+    /// The operation that was invoked as event `index`.
+    #[must_use]
+    pub fn operation(&self, index: u64) -> Option<&Operation> {
+        let found = self
+            .operations
+            .binary_search_by_key(&index, |operation| operation.invoked);
+        self.operations.get(found.ok()?)
+    }
+
+    /// When its last event was.
+    #[must_use]
+    pub fn end_ns(&self) -> u64 {
+        let times = self.operations.iter();
+        times
+            .map(|operation| operation.completed_ns.unwrap_or(operation.invoked_ns))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

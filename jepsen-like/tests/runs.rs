@@ -52,14 +52,16 @@ fn key() -> Key {
 
 fn operation(operations: &[Operation], process: u64, outcome: Stage, action: Action) -> Operation {
     let invoked = operations.len() as u64 * 2;
-    let (completed, rebalanced) = (Some(invoked + 1), Vec::new());
     Operation {
         invoked,
-        completed,
+        completed: Some(invoked + 1),
+        invoked_ns: invoked,
+        completed_ns: Some(invoked + 1),
         process,
         outcome,
         action,
-        rebalanced,
+        error: None,
+        rebalanced: Vec::new(),
     }
 }
 

@@ -83,6 +83,7 @@ impl Run {
                 nemesis: self.plan.faults.iter().map(fault).collect(),
                 faults_min: planned / 3,
                 dense_offsets: true,
+                ..Plan::default()
             },
         }
     }

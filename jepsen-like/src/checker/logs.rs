@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Found;
-use crate::version_order::{KeyLog, Writer};
-use crate::{Action, Anomaly, Key, Operation, Stage};
+use crate::version_order::KeyLog;
+use crate::{Action, Anomaly, Key, Operation, OperationIndex, Stage, Value};
 
 /// When each key was last read to its end: the invocation of that reading.
 pub(super) fn drains(operations: &[Operation]) -> BTreeMap<Key, u64> {
@@ -22,78 +22,88 @@ pub(super) fn drains(operations: &[Operation]) -> BTreeMap<Key, u64> {
 
 /// Whether a reading that began at `drain` had to show everything acknowledged to the key.
 pub(super) fn is_drained(log: &KeyLog, drain: Option<u64>) -> bool {
-    let last = log.writers.values().filter_map(Writer::acknowledged).max();
-    last <= drain
+    let last = log.writers().filter_map(|(_, writer)| writer.acknowledged);
+    last.max() <= drain
 }
 
-/// Inconsistent offsets, duplicates, lost and unseen values, gaps.
+/// Inconsistent offsets, duplicates, lost and unseen values, gaps. Returns how many acknowledged
+/// values are gone.
 pub(super) fn check(
     logs: &BTreeMap<Key, KeyLog>,
     drains: &BTreeMap<Key, u64>,
     dense_offsets: bool,
     found: &mut Found,
-) {
+) -> u64 {
+    let mut gone = 0;
     for (key, log) in logs {
-        for (offset, values) in log.entries() {
-            let mut values = values.iter();
-            if let (Some(&one), Some(&two)) = (values.next(), values.next()) {
-                let (key, values) = (key.clone(), [one, two]);
-                found.add(Anomaly::InconsistentOffset {
-                    key,
-                    offset,
-                    values,
-                });
-            }
+        check_places(key, log, found);
+        let drain = drains.get(key).copied();
+        gone += check_lost(key, log, drain, found);
+        if dense_offsets && drain.is_some() {
+            check_gaps(key, log, found);
         }
-        for (&value, &(first, last)) in &log.places {
-            if first != last {
-                let offsets = [log.offsets()[first], log.offsets()[last]];
-                found.add(Anomaly::Duplicate {
-                    key: key.clone(),
-                    value,
-                    offsets,
-                });
-            }
+    }
+    gone
+}
+
+/// One value per offset and one offset per value.
+fn check_places(key: &Key, log: &KeyLog, found: &mut Found) {
+    for index in 0..log.offsets().len() {
+        if let &[(offset, one), (_, two), ..] = log.values_at(index) {
+            let (key, values) = (key.clone(), [one, two]);
+            found.add(Anomaly::InconsistentOffset {
+                key,
+                offset,
+                values,
+            });
         }
-        check_lost(key, log, found);
-        if let Some(&drain) = drains.get(key) {
-            check_unseen(key, log, drain, found);
-            if dense_offsets {
-                check_gaps(key, log, found);
-            }
+    }
+    for (value, (first, last)) in log.places() {
+        if first != last {
+            let offsets = [log.offsets()[first], log.offsets()[last]];
+            let key = key.clone();
+            found.add(Anomaly::Duplicate {
+                key,
+                value,
+                offsets,
+            });
         }
     }
 }
 
-/// Values that must have been read because something behind them was. First and last index keep
-/// this sound for a log that is inconsistent already.
-fn check_lost(key: &Key, log: &KeyLog, found: &mut Found) {
-    let read = log.read.iter().filter_map(|value| log.places.get(value));
-    let Some(bound) = read.map(|place| place.0).max() else {
-        return;
-    };
-    for (&value, &(_, last)) in &log.places {
-        let writer = log
-            .writers
-            .get(&value)
-            .filter(|writer| writer.outcome == Stage::Ok);
-        if let (true, false, Some(writer)) = (last <= bound, log.read.contains(&value), writer) {
-            let (key, writer) = (key.clone(), writer.operation);
-            found.add(Anomaly::LostWrite { key, value, writer });
+/// Values that must have been read because something behind them was, or because the final
+/// reading began after they were acknowledged. First and last index keep this sound for a log
+/// that is inconsistent already.
+fn check_lost(key: &Key, log: &KeyLog, drain: Option<u64>, found: &mut Found) -> u64 {
+    let read = log.places().filter(|(value, _)| log.is_read(*value));
+    let bound = read.map(|(_, place)| place.0).max();
+    let mut gone = 0;
+    for (value, writer) in log.writers() {
+        if writer.outcome != Stage::Ok || log.is_read(value) {
+            continue;
         }
-    }
-}
-
-fn check_unseen(key: &Key, log: &KeyLog, drain: u64, found: &mut Found) {
-    for (&value, writer) in &log.writers {
-        let was_there = writer
-            .acknowledged()
-            .is_some_and(|completed| completed < drain);
-        if was_there && !log.read.contains(&value) {
-            let (key, writer) = (key.clone(), writer.operation);
-            found.add(Anomaly::Unseen { key, value, writer });
+        let writer_index = writer.operation;
+        let last = log.place(value).map(|place| place.1);
+        let is_lost = matches!((last, bound), (Some(last), Some(bound)) if last <= bound);
+        let is_unseen =
+            matches!((writer.acknowledged, drain), (Some(at), Some(drain)) if at < drain);
+        if is_lost {
+            found.add(Anomaly::LostWrite {
+                key: key.clone(),
+                value,
+                writer: writer_index,
+            });
         }
+        if is_unseen {
+            found.add(Anomaly::Unseen {
+                key: key.clone(),
+                value,
+                writer: writer_index,
+            });
+        }
+        gone += u64::from(is_lost || is_unseen);
     }
+    gone
 }
 
 fn check_gaps(key: &Key, log: &KeyLog, found: &mut Found) {
@@ -108,7 +118,7 @@ fn check_gaps(key: &Key, log: &KeyLog, found: &mut Found) {
     }
 }
 
-/// Reads of values that failed or were never sent.
+/// Reads of values that failed, were never sent, were sent elsewhere or are not committed.
 pub(super) fn check_reads(
     operations: &[Operation],
     logs: &BTreeMap<Key, KeyLog>,
@@ -118,32 +128,67 @@ pub(super) fn check_reads(
         .iter()
         .filter(|operation| operation.outcome == Stage::Ok)
     {
-        let Action::Poll(polled) = &operation.action else {
-            continue;
-        };
-        let reader = operation.invoked;
-        for (key, values) in polled {
-            let Some(log) = logs.get(key) else { continue };
+        let reader = OperationIndex(operation.invoked);
+        operation.action.each_polled(|key, values| {
+            let Some(log) = logs.get(key) else { return };
             for &(_, value) in values {
-                let key = || key.clone();
-                match log.writers.get(&value) {
-                    None => found.add(Anomaly::Phantom {
-                        key: key(),
-                        value,
-                        reader,
-                    }),
+                match log.writer(value) {
+                    None => found.add(unsent(logs, key, value, reader)),
                     Some(writer) if writer.outcome == Stage::Fail => {
-                        let writer = writer.operation;
                         found.add(Anomaly::AbortedRead {
-                            key: key(),
+                            key: key.clone(),
                             value,
-                            writer,
+                            writer: writer.operation,
+                            reader,
+                        });
+                    }
+                    Some(writer) if writer.operation == reader => {
+                        found.add(Anomaly::PrecommittedRead {
+                            key: key.clone(),
+                            value,
                             reader,
                         });
                     }
                     Some(_) => {}
                 }
             }
-        }
+        });
     }
+}
+
+/// A value that nobody sent to `key`: perhaps it belongs to another log.
+fn unsent(
+    logs: &BTreeMap<Key, KeyLog>,
+    key: &Key,
+    value: Value,
+    reader: OperationIndex,
+) -> Anomaly {
+    let mut others = logs
+        .iter()
+        .filter(|(_, log)| log.writer(value).is_some())
+        .map(|(other, _)| other);
+    let first = others.clone().next();
+    // Another life of the same topic says most.
+    let home = others.find(|other| other.topic() == key.topic() && life(other) != life(key));
+    let key = key.clone();
+    match (home, first) {
+        (Some(sent_to), _) => Anomaly::Resurrected {
+            key,
+            sent_to: sent_to.clone(),
+            value,
+            reader,
+        },
+        (None, Some(sent_to)) => Anomaly::Misplaced {
+            key,
+            sent_to: sent_to.clone(),
+            value,
+            reader,
+        },
+        (None, None) => Anomaly::Phantom { key, value, reader },
+    }
+}
+
+/// The topic with its incarnation.
+fn life(key: &Key) -> &str {
+    key.0.rsplit_once('/').map_or(&*key.0, |(life, _)| life)
 }

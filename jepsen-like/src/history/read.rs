@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read};
 
-use super::{Action, Event, Header, History, Key, Operation, SCHEMA, Stage, Value};
+use super::{Action, Event, Header, History, Identity, Key, Operation, SCHEMA, Stage, Value};
 
 /// Longest line, bytes.
 const LINE_BYTES_MAX: u64 = 64 << 20;
@@ -34,7 +34,7 @@ pub enum HistoryError {
     #[error("history is empty")]
     Empty,
     /// Another version of the format.
-    #[error("history has schema {schema}, known is {SCHEMA}")]
+    #[error("history has schema {schema}, known are 1 to {SCHEMA}")]
     Schema {
         /// The version it states.
         schema: u32,
@@ -72,7 +72,7 @@ pub enum HistoryError {
 pub fn read_history(mut input: impl BufRead) -> Result<History, HistoryError> {
     let mut line = 1;
     let header: Header = next_line(&mut input, line)?.ok_or(HistoryError::Empty)?;
-    if header.schema != SCHEMA {
+    if !(1..=SCHEMA).contains(&header.schema) {
         return Err(HistoryError::Schema {
             schema: header.schema,
         });
@@ -114,6 +114,8 @@ struct Pairing {
     /// The operation each busy process is in.
     open: BTreeMap<u64, usize>,
     sent: BTreeMap<Key, BTreeSet<Value>>,
+    /// Batches of idempotent producers, which may be sent again.
+    batches: BTreeMap<(Key, Identity), Vec<Value>>,
 }
 
 impl Pairing {
@@ -124,7 +126,7 @@ impl Pairing {
             process,
             stage,
             action,
-            error: _,
+            error,
             rebalanced,
         } = event;
         if index != self.next_index || time_ns < self.time_ns {
@@ -136,16 +138,17 @@ impl Pairing {
             if self.open.insert(process, self.operations.len()).is_some() {
                 return Err(HistoryError::Unpaired { index, process });
             }
-            let (invoked, completed, outcome) = (index, None, Stage::Info);
-            let operation = Operation {
-                invoked,
-                completed,
+            self.operations.push(Operation {
+                invoked: index,
+                completed: None,
+                invoked_ns: time_ns,
+                completed_ns: None,
                 process,
-                outcome,
+                outcome: Stage::Info,
                 action,
+                error,
                 rebalanced,
-            };
-            self.operations.push(operation);
+            });
             return Ok(());
         }
         let place = self.open.remove(&process);
@@ -153,8 +156,10 @@ impl Pairing {
         match operation {
             Some(operation) if fits(&operation.action, &action) => {
                 operation.completed = Some(index);
+                operation.completed_ns = Some(time_ns);
                 operation.outcome = stage;
                 operation.action = action;
+                operation.error = error;
                 operation.rebalanced = rebalanced;
                 Ok(())
             }
@@ -163,33 +168,46 @@ impl Pairing {
     }
 
     fn check_values(&mut self, index: u64, action: &Action) -> Result<(), HistoryError> {
-        let Action::Send(sends) = action else {
-            return Ok(());
-        };
-        for sent in sends {
-            let key = sent.key.clone();
-            if !self.sent.entry(key.clone()).or_default().insert(sent.value) {
-                return Err(HistoryError::ValueReused {
-                    index,
-                    key,
-                    value: sent.value,
-                });
+        if let Action::Produce(batch) = action {
+            // The same batch again is a retry; anything else under its name is not.
+            let name = (batch.key.clone(), batch.producer);
+            match self.batches.get(&name) {
+                Some(values) if *values == batch.values => return Ok(()),
+                Some(_) => {}
+                None => drop(self.batches.insert(name, batch.values.clone())),
             }
         }
-        Ok(())
+        let mut reused = None;
+        action.each_sent(|key, value, _| {
+            let known = match self.sent.get_mut(key) {
+                Some(known) => known,
+                None => self.sent.entry(key.clone()).or_default(),
+            };
+            if !known.insert(value) && reused.is_none() {
+                reused = Some((key.clone(), value));
+            }
+        });
+        match reused {
+            None => Ok(()),
+            Some((key, value)) => Err(HistoryError::ValueReused { index, key, value }),
+        }
     }
 }
 
-/// Whether `completed` can be the end of `invoked`: the same action, and of a send the same
-/// values.
+/// Whether `completed` can be the end of `invoked`: the same action on the same things. What an
+/// invocation cannot know, the results, may differ.
 fn fits(invoked: &Action, completed: &Action) -> bool {
     match (invoked, completed) {
-        (Action::Send(before), Action::Send(after)) => {
-            before.len() == after.len()
-                && before
-                    .iter()
-                    .zip(after)
-                    .all(|(b, a)| b.key == a.key && b.value == a.value)
+        (Action::Send(_), Action::Send(_)) | (Action::Txn(_), Action::Txn(_)) => {
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            invoked.each_sent(|key, value, _| before.push((key, value)));
+            completed.each_sent(|key, value, _| after.push((key, value)));
+            before == after
+        }
+        (Action::Produce(before), Action::Produce(after)) => {
+            before.key == after.key
+                && before.producer == after.producer
+                && before.values == after.values
         }
         (before, after) => before.name() == after.name(),
     }
