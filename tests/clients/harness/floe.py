@@ -1,6 +1,7 @@
 """The Floe cluster under test: three real processes of scripts/cluster."""
 
 import os
+import shutil
 import subprocess
 
 
@@ -35,6 +36,13 @@ class FloeCluster:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+    def keep_logs(self, folder):
+        """Copies what the nodes have logged, for whoever looks into a failure."""
+        for node in (1, 2, 3):
+            log = os.path.join(self.directory, f"node-{node}", "log")
+            if os.path.exists(log):
+                shutil.copy(log, os.path.join(folder, f"floe-{node}.log"))
 
     def down(self):
         if os.path.exists(os.path.join(self.directory, "cluster.env")):

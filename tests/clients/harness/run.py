@@ -155,6 +155,8 @@ def main(arguments):
                 failover.run(run)
         finally:
             run.close()
+            if cluster.native and results.count(FAIL):
+                cluster.keep_logs(run.logs)
     finally:
         cluster.down()
         shutil.rmtree(directory, ignore_errors=True)

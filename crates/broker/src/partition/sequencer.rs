@@ -227,14 +227,16 @@ impl Sequencer {
         }
     }
 
-    /// The entry is committed and applied.
+    /// The entry is committed and applied. The tasks that tell this may come in another order
+    /// than the entries: what was accepted before is applied as well.
     pub(crate) fn committed(&mut self, ids: &[BatchId], base_offset: Offset, epoch: LeaderEpoch) {
         let mut base_offset = base_offset;
         self.leave_flight(epoch);
         for id in ids {
-            let Some(accepted) = self.remove(*id) else {
+            let Some(accepted) = self.accepted.remove(id) else {
                 continue;
             };
+            self.uncover(accepted.producer, |unapplied| unapplied <= *id);
             let placed = Placed { base_offset, epoch };
             base_offset = base_offset + accepted.offset_count;
             accepted.answer(&Ok(placed));
@@ -334,15 +336,20 @@ impl Sequencer {
 
     fn remove(&mut self, id: BatchId) -> Option<Accepted> {
         let accepted = self.accepted.remove(&id)?;
-        if let Some(producer) = accepted.producer
+        self.uncover(accepted.producer, |unapplied| unapplied == id);
+        Some(accepted)
+    }
+
+    /// Takes batches of a producer out of the overlay.
+    fn uncover(&mut self, producer: Option<ProducerId>, which: impl Fn(BatchId) -> bool) {
+        if let Some(producer) = producer
             && let Some(unapplied) = self.overlay.get_mut(&producer)
         {
-            unapplied.retain(|one| one.id != id);
+            unapplied.retain(|one| !which(one.id));
             if unapplied.is_empty() {
                 self.overlay.remove(&producer);
             }
         }
-        Some(accepted)
     }
 
     fn remember_overlaid(&mut self, id: BatchId, now: Duration) {

@@ -94,6 +94,30 @@ fn a_duplicate_of_an_uncommitted_batch_gets_the_same_offset() {
 }
 
 #[test]
+fn a_batch_is_next_though_entries_before_it_are_told_out_of_order() {
+    let (mut sequencer, mut applied) = (Sequencer::default(), Producers::default());
+    sequencer.enter(EPOCH, NOW).unwrap();
+    let mut entries = Vec::new();
+    let mut answers = Vec::new();
+    for sequence in 0..2 {
+        let offered = sequencer.offer(offer(1, Some(sequence)), &applied, NOW);
+        answers.push(waiting(offered));
+        entries.push(sequencer.next_entry().unwrap());
+    }
+    for sequence in 0..2 {
+        let identity = offer(1, Some(sequence)).identity.unwrap();
+        applied.record(&identity, Offset(sequence.into()), 0);
+    }
+    sequencer.committed(&entries[1].ids, Offset(1), EPOCH);
+    answers.push(waiting(sequencer.offer(offer(1, Some(2)), &applied, NOW)));
+    let again = sequencer.offer(offer(1, Some(0)), &applied, NOW).unwrap();
+    assert!(matches!(again, Offered::Placed(at) if at.base_offset == Offset(0)));
+    sequencer.committed(&entries[0].ids, Offset(0), EPOCH);
+    let told: Vec<_> = answers.iter_mut().map(outcome).collect();
+    assert_eq!(told, [Some(Ok(0)), Some(Ok(1)), None]);
+}
+
+#[test]
 fn a_refusal_takes_everything_behind_it_along() {
     let (mut sequencer, none) = (Sequencer::default(), Producers::default());
     sequencer.enter(EPOCH, NOW).unwrap();
