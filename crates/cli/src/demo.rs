@@ -1,10 +1,10 @@
-//! `floe demo`: runs the delivery story and shows where it stands.
+//! `floe demo`: runs the delivery story and shows where it stands, or only prints its records.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
-use floe_demo::{DemoOptions, Report, Snapshot, Verdict};
+use floe_demo::{DemoOptions, Positions, Report, Snapshot, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{OutputArgs, OutputForm};
@@ -33,6 +33,9 @@ pub(crate) struct DemoArgs {
     /// Kill the node that leads most partitions (SIGKILL) T seconds into the run
     #[arg(long, value_name = "T", value_parser = seconds)]
     kill_leader_at: Option<f64>,
+    /// Run no cluster: print the positions of S seconds, key and value with a tab between them
+    #[arg(long, requires = "seconds", conflicts_with = "kill_leader_at")]
+    print: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -53,10 +56,6 @@ fn speed(text: &str) -> Result<f64, String> {
 
 /// Runs the demo; a run that fails its own judgement is exit code 1.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), CommandError> {
-    let program = std::env::current_exe()
-        .map_err(|error| CommandError::failed(format!("cannot find this program: {error}")))?;
-    let env = real_env()?;
-    let mut signals = Signals::install()?;
     let options = DemoOptions {
         length: args.seconds.map(Duration::from_secs_f64),
         couriers: args.couriers,
@@ -64,6 +63,13 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), CommandError> {
         seed: args.seed,
         kill_leader_at: args.kill_leader_at.map(Duration::from_secs_f64),
     };
+    if args.print {
+        return print_positions(&options);
+    }
+    let program = std::env::current_exe()
+        .map_err(|error| CommandError::failed(format!("cannot find this program: {error}")))?;
+    let env = real_env()?;
+    let mut signals = Signals::install()?;
     let stop = CancellationToken::new();
     let mut screen = Screen::new();
     let mut show = |snapshot: &Snapshot| screen.show(snapshot);
@@ -88,6 +94,23 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), CommandError> {
             "the demo failed: see the figures above",
         )),
     }
+}
+
+/// One line a record, in the order of sending: what other producers can be fed with.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of positions, bounded by the arguments"
+)]
+fn print_positions(options: &DemoOptions) -> Result<(), CommandError> {
+    let seconds = options.length.unwrap_or_default().as_secs_f64();
+    let count = (seconds * options.speed * f64::from(options.couriers)) as usize;
+    let mut stdout = Stdout::new();
+    for position in Positions::new(options).take(count) {
+        let key = position.key();
+        stdout.bytes(&[key.as_bytes(), b"\t", &position.to_json(), b"\n"].concat())?;
+    }
+    stdout.flush()
 }
 
 /// An error and what led to it, in one line.

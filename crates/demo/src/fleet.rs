@@ -1,6 +1,5 @@
 //! The fleet: sends every courier's positions and keeps account of what was acknowledged.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use floe_client::{Client, Delivery, Error, Producer, Record};
@@ -10,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::groups::Audit;
-use crate::{City, Courier, DemoOptions};
+use crate::{DemoOptions, Positions};
 
 /// Positions sent in one go; a second's worth is spread over the second.
 const SLICE: Duration = Duration::from_millis(20);
@@ -77,22 +76,20 @@ async fn send_positions(
     sent: mpsc::Sender<Sent>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let city = Arc::new(City::helsinki().expect("the bundled extract is tested"));
-    let mut fleet: Vec<Courier> = (0..options.couriers)
-        .map(|id| Courier::new(&city, options.seed, id))
-        .collect();
+    let mut positions = Positions::new(options);
     let started = env.clock.now();
     let mut next = 0_u64;
     let mut timer = tokio::time::interval(SLICE);
-    while !fleet.is_empty() {
+    loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = timer.tick() => {}
         }
         let due = positions_due(env.clock.now().saturating_sub(started), options);
         while next < due && !stop.is_cancelled() {
-            let place = usize::try_from(next % fleet.len() as u64).unwrap_or_default();
-            let position = fleet[place].step(&city);
+            let Some(position) = positions.next() else {
+                return Ok(());
+            };
             let record = Record::new(position.to_json()).key(position.key());
             let at = env.clock.now();
             let delivery = producer.enqueue(record).await?;
