@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from protocol import Lacks, Record, Refused, event, row, serve
+from protocol import Lacks, Record, Refused, event, row, seen, serve
 
 
 def refused(error):
@@ -142,13 +142,13 @@ class Driver:
             await consumer.stop()
 
     @run
-    async def group(self, group, topic, session_ms):
+    async def group(self, group, topic, session_ms, values=False):
         consumer = self._consumer(group=group, session_timeout_ms=session_ms, heartbeat_interval_ms=session_ms // 6)
         consumer.subscribe([topic], listener=Assignments())
         await consumer.start()
         while not self.leave_wanted():
             batches = (await consumer.getmany(timeout_ms=100)).values()
-            records = [[m.partition, m.offset] for batch in batches for m in batch]
+            records = [seen(m.partition, m.offset, m.value, values) for batch in batches for m in batch]
             if records:
                 event(records=records)
                 try:

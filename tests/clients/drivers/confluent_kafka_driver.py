@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     NewTopic,
 )
 
-from protocol import Record, Refused, event, row, serve
+from protocol import Record, Refused, event, row, seen, serve
 
 ADMIN_LIMIT_S = 30
 
@@ -110,7 +110,7 @@ class Driver:
         consumer.close()
         return {"records": rows}
 
-    def group(self, group, topic, session_ms):
+    def group(self, group, topic, session_ms, values=False):
         consumer = self._consumer(group, **{"session.timeout.ms": session_ms, "heartbeat.interval.ms": session_ms // 6})
         held = set()
 
@@ -126,7 +126,7 @@ class Driver:
         while not self.leave_wanted():
             messages = [m for m in consumer.consume(100, 0.1) if not m.error()]
             if messages:
-                event(records=[[m.partition(), m.offset()] for m in messages])
+                event(records=[seen(m.partition(), m.offset(), m.value(), values) for m in messages])
                 try:
                     consumer.commit(asynchronous=False)
                 except KafkaException as error:

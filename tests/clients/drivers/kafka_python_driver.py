@@ -9,7 +9,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
-from protocol import Lacks, Record, Refused, event, row, serve
+from protocol import Lacks, Record, Refused, event, row, seen, serve
 
 
 def refused(error):
@@ -112,12 +112,12 @@ class Driver:
         consumer.close()
         return {"records": rows}
 
-    def group(self, group, topic, session_ms):
+    def group(self, group, topic, session_ms, values=False):
         consumer = self._consumer(group, session_timeout_ms=session_ms, heartbeat_interval_ms=session_ms // 6)
         consumer.subscribe([topic], listener=Assignments())
         while not self.leave_wanted():
             batches = consumer.poll(100).values()
-            records = [[m.partition, m.offset] for batch in batches for m in batch]
+            records = [seen(m.partition, m.offset, m.value, values) for batch in batches for m in batch]
             if records:
                 event(records=records)
                 try:

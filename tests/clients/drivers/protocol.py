@@ -54,6 +54,11 @@ def row(offset, timestamp, key, value, headers):
     }
 
 
+def seen(partition, offset, value, with_value):
+    """A record as the events of a group give it."""
+    return [partition, offset, encode(value)] if with_value else [partition, offset]
+
+
 class Requests:
     """Lines of stdin; a thread reads them so that a long request can notice the next one."""
 

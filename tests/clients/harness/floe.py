@@ -44,6 +44,11 @@ class FloeCluster:
             if os.path.exists(log):
                 shutil.copy(log, os.path.join(folder, f"floe-{node}.log"))
 
+    def produce(self, _run, topic, lines):
+        """Writes lines of key, tab and value with the native client."""
+        command = [self.binary, "produce", topic, "--key-separator", "\\t", "--server", self.native]
+        subprocess.run(command, input=b"\n".join(lines) + b"\n", check=True, stdout=subprocess.DEVNULL, timeout=60)
+
     def down(self):
         if os.path.exists(os.path.join(self.directory, "cluster.env")):
             self._cluster("clean")

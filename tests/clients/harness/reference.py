@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
+import zlib
 
+from .records import encoded
 from .wire import Wire
 
 SETTINGS = """
@@ -92,6 +94,17 @@ class KafkaCluster:
 
     def create_topic(self, wire, topic, partitions, configs):
         wire.create_topic(topic, partitions, configs)
+
+    def produce(self, run, topic, lines):
+        """Writes lines of key, tab and value with one of the clients; equal keys go to one partition."""
+        driver, placed = run.open(run.clients[0]), {}
+        parts = len(run.topics.wire.metadata(topic))
+        for key, value in (line.split(b"\t", 1) for line in lines):
+            record = {"key": encoded(key), "value": encoded(value), "headers": []}
+            placed.setdefault(zlib.crc32(key) % parts, []).append(record)
+        for part, records in placed.items():
+            driver.call("produce", topic=topic, partition=part, records=records)
+        driver.close()
 
     def down(self):
         for process in self.processes.values():

@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import failover, install, matrix, pairwise, snippets
+from . import delivery, failover, install, matrix, pairwise, snippets
 from .clients import Layout, all_clients
 from .driver import Driver, Failed, Lacks, Silent
 from .floe import FloeCluster
@@ -151,6 +151,7 @@ def main(arguments):
                 pairwise.run(run)
             if wanted(options.only, "snippets"):
                 snippets.run(run)
+            delivery.run(run, lambda cell: wanted(options.only, cell))
             if wanted(options.only, "leader kill"):
                 failover.run(run)
         finally:

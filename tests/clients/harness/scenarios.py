@@ -148,9 +148,13 @@ def large_value():
 class Member:
     """A driver process that is a member of a group."""
 
-    def __init__(self, bench, group, topic):
-        self.driver = bench.open_driver()
-        self.driver.start("group", group=group, topic=topic, session_ms=SESSION_MS)
+    def __init__(self, bench, group, topic, **more):
+        self.driver, self.killed = bench.open_driver(), False
+        self.driver.start("group", group=group, topic=topic, session_ms=SESSION_MS, **more)
+
+    def kill(self):
+        self.driver.kill()
+        self.killed = True
 
     def records(self):
         return [tuple(record) for one in self.driver.snapshot() for record in one.get("records", [])]

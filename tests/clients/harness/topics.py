@@ -18,9 +18,11 @@ class Topics:
         return f"{owner}-{uuid.uuid4().hex[:6]}"
 
     def create(self, owner, partitions, configs):
-        name = self.fresh(owner)
+        return self.create_named(self.fresh(owner), partitions, configs)
+
+    def create_named(self, name, partitions, configs=None):
         with self._lock:
-            self.cluster.create_topic(self.wire, name, partitions, configs)
+            self.cluster.create_topic(self.wire, name, partitions, configs or {})
         deadline = time.monotonic() + 30
         while True:
             try:

@@ -93,26 +93,31 @@ def _batch(values):
 
 
 class Batch:
-    """A stored batch: where it is, its codec, and its values if they are not compressed."""
+    """A stored batch: where it is, its codec, and its records if they are not compressed.
+
+    `values` has an offset with each value, `pairs` the key.
+    """
 
     def __init__(self, data):
         head = Reader(data)
         self.base_offset, self.length, self.leader_epoch, _magic, _crc = head.take("qiibI")
         attributes, self.last_delta, _, _, self.producer_id, self.producer_epoch, self.sequence, self.count = head.take("hiqqqhii")
         self.codec = CODECS[attributes & 7]
-        self.values = self._values(head) if self.codec == "none" else None
+        self.values = self.pairs = None
+        if self.codec == "none":
+            self._take_records(head)
 
-    def _values(self, reader):
-        values = []
+    def _take_records(self, reader):
+        self.values, self.pairs = [], []
         for _ in range(self.count):
             end = reader.varint()
             end += reader.place
             reader.take("b"), reader.varint()
             delta = reader.varint()
-            reader.bytes(reader.varint())
-            values.append((self.base_offset + delta, reader.bytes(reader.varint())))
+            key, value = reader.bytes(reader.varint()), reader.bytes(reader.varint())
+            self.values.append((self.base_offset + delta, value))
+            self.pairs.append((key, value))
             reader.place = end
-        return values
 
 
 def batches(data):
