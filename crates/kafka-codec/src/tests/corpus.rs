@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::api::for_each_api;
+use crate::tests::sample_of;
 use crate::writer::SIZE_PREFIX_BYTES;
 use crate::{APIS, ApiKey, DecodeError, Request, RequestHeader, messages};
 
@@ -91,5 +92,43 @@ fn damaged_frames_never_panic() {
                 drop(replay(&damaged));
             }
         }
+    }
+}
+
+/// Name and bytes of the golden request of each API and version: sampled, so never empty of fields.
+fn golden() -> BTreeMap<String, Bytes> {
+    let mut frames = BTreeMap::new();
+    macro_rules! sample_all {
+        ($(
+            $key:literal $name:ident $request:ident $response:ident $min:literal..=$max:literal
+            $(flexible $flexible:literal)? $(advertised $advertised:literal)?;
+        )*) => {$(
+            for version in $min..=$max {
+                let request = sample_of::<messages::$request>(version, GOLDEN_SEED + $key);
+                let frame = request.to_frame(version, 7, Some("golden")).unwrap().to_bytes();
+                let name = format!("golden_{}_v{version}", stringify!($name));
+                frames.insert(name, frame.slice(SIZE_PREFIX_BYTES..));
+            }
+        )*};
+    }
+    for_each_api!(sample_all);
+    frames
+}
+
+/// Chosen so that the corpus is small and most fields are there.
+const GOLDEN_SEED: u64 = 3;
+
+/// `FLOE_WRITE_CORPUS=1` writes what is missing; what is there must never change.
+#[test]
+fn the_corpus_holds_the_golden_request_of_every_api_and_version() {
+    let corpus = corpus();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (name, frame) in golden() {
+        if !corpus.contains_key(&name) && std::env::var_os("FLOE_WRITE_CORPUS").is_some() {
+            std::fs::write(folder.join(&name), &frame).unwrap();
+            continue;
+        }
+        assert_eq!(corpus.get(&name), Some(&frame), "{name}");
+        assert_eq!(replay(&frame).as_ref(), Ok(&frame), "{name}");
     }
 }
