@@ -74,9 +74,9 @@ pub struct RaftTimings {
 impl Default for RaftTimings {
     fn default() -> Self {
         Self {
-            beat_interval: Duration::from_millis(100),
-            suspect_after: Duration::from_millis(400),
-            fence_after: Duration::from_millis(500),
+            beat_interval: Duration::from_millis(150),
+            suspect_after: Duration::from_millis(500),
+            fence_after: Duration::from_millis(600),
         }
     }
 }

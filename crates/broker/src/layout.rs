@@ -226,10 +226,9 @@ async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(),
             if raft.log().segments().len() > 1 {
                 core.due.add(group);
             }
-            let (env, tasks) = (core.env.clone(), core.tasks.clone());
             let name = topic.name.clone();
             core.partitions
-                .insert(Partition::new(key, name, raft, applied, env, tasks));
+                .insert(Partition::new(key, name, raft, applied, core));
             Ok(())
         }
         Some(RaftGroupOwner::Offsets(index)) => {

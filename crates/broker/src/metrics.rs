@@ -61,6 +61,12 @@ struct OmittedLabel {
     of: &'static str,
 }
 
+/// What waits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabel {
+    queue: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
@@ -81,6 +87,8 @@ pub(crate) struct Metrics {
     pub(crate) throttled: Counter<f64, std::sync::atomic::AtomicU64>,
     pub(crate) leader_changes: Counter,
     pub(crate) group_rebalances: Counter,
+    /// From the proposal of an entry of records to its commit. Clones share it.
+    pub(crate) append_seconds: Histogram,
     pub(crate) gateway: GatewayMetrics,
     read: ReadOnDemand,
 }
@@ -113,6 +121,7 @@ impl Metrics {
             throttled: Counter::default(),
             leader_changes: Counter::default(),
             group_rebalances: Counter::default(),
+            append_seconds: histogram(),
             gateway: GatewayMetrics::default(),
             read: ReadOnDemand::default(),
             registry: Registry::default(),
@@ -188,6 +197,12 @@ impl Metrics {
             "Rebalances completed by coordinators on this node",
             self.group_rebalances.clone(),
         );
+        to.register_with_unit(
+            "raft_append_duration",
+            "From the proposal of an entry of records to its commit",
+            Unit::Seconds,
+            self.append_seconds.clone(),
+        );
         let build = Family::<BuildLabels, Gauge>::default();
         build
             .get_or_create(&BuildLabels {
@@ -195,6 +210,11 @@ impl Metrics {
             })
             .set(1);
         to.register("build_info", "The running version", build);
+    }
+
+    /// Tells how long it took to open the store.
+    pub(crate) fn recovered(&self, took: Duration) {
+        self.read.storage.recovered(took);
     }
 
     /// Counts the outcome of one produced part.

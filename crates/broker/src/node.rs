@@ -39,9 +39,11 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
         dir: dir.clone(),
         ..config.journal.clone()
     };
+    let begun = env.clock.now();
     let journal = Journal::open(settings, config.node_id, &env)
         .await
         .map_err(|source| StartError::Store { dir, source })?;
+    let recovered_in = env.clock.now().saturating_sub(begun);
     let stored = journal.identity();
     let registration = registration(&config, &stored, client_addr, peer_addr);
     let identity = identity(&config, &stored);
@@ -57,6 +59,7 @@ pub async fn start_node(config: NodeConfig, env: Env) -> Result<Node, StartError
     .await?;
     let (publisher, view) = metadata::publisher();
     let core = Core::new(config, env, journal, raft, identity, registration, view);
+    core.metrics.recovered(recovered_in);
     let core = Arc::new(core);
     core.raft.set_peers(core.seed_peers());
     desk.open(&core);

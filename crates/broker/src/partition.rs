@@ -27,8 +27,10 @@ use floe_rpc::{Failure, LeaderHint};
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio_util::task::TaskTracker;
 
+use crate::core::Core;
 use crate::partition_facts::ActiveProducer;
 use crate::topic_rules::TopicRules;
 
@@ -52,6 +54,7 @@ pub(crate) struct Partition {
     rules: Mutex<Option<(u64, Arc<TopicRules>)>>,
     env: Env,
     tasks: TaskTracker,
+    append_seconds: Histogram,
 }
 
 impl Partition {
@@ -60,8 +63,7 @@ impl Partition {
         topic: TopicName,
         raft: RaftGroup,
         state: Arc<Mutex<PartitionState>>,
-        env: Env,
-        tasks: TaskTracker,
+        core: &Core,
     ) -> Arc<Self> {
         let sequencer = Mutex::default();
         Arc::new(Self {
@@ -71,8 +73,9 @@ impl Partition {
             state,
             sequencer,
             rules: Mutex::default(),
-            env,
-            tasks,
+            env: core.env.clone(),
+            tasks: core.tasks.clone(),
+            append_seconds: core.metrics.append_seconds.clone(),
         })
     }
 
@@ -196,6 +199,11 @@ impl Partition {
         self.sequencer.lock().let_go(now);
     }
 
+    /// Batches accepted here whose outcome is open.
+    pub(crate) fn batches_waiting(&self) -> usize {
+        self.sequencer.lock().batches_waiting()
+    }
+
     /// Appends a control entry and waits until it is applied.
     pub(crate) async fn control(&self, control: Control) -> Result<(), Failure> {
         let epoch = self.serving_epoch()?;
@@ -234,6 +242,7 @@ impl Partition {
                 continue;
             }
             let partition = Arc::clone(self);
+            let begun = self.env.clock.now();
             let settle_later = async move {
                 let done = match local {
                     None => outcome.await,
@@ -252,6 +261,10 @@ impl Partition {
                 };
                 let mut sequencer = partition.sequencer.lock();
                 let now = partition.env.clock.now();
+                if done.is_ok() {
+                    let took = now.saturating_sub(begun);
+                    partition.append_seconds.observe(took.as_secs_f64());
+                }
                 settle(&mut sequencer, &ids, epoch, done, now);
                 partition.propose_queued(&mut sequencer);
             };

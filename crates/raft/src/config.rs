@@ -42,16 +42,16 @@ impl RaftConfig {
     pub fn new(node_id: NodeId) -> Self {
         Self {
             node_id,
-            beat_interval: Duration::from_millis(100),
-            suspect_after: Duration::from_millis(450),
-            fence_after: Duration::from_millis(450),
+            beat_interval: Duration::from_millis(150),
+            suspect_after: Duration::from_millis(500),
+            fence_after: Duration::from_millis(600),
             claim_grace: Duration::from_millis(300),
             election_retry: Duration::from_millis(300),
             idle_heartbeat: Duration::from_secs(6 * 3600),
             group_proposal_bytes: 8 << 20,
             node_proposal_bytes: 128 << 20,
-            timer_heartbeat: Duration::from_millis(100),
-            timer_election: Duration::from_millis(400),
+            timer_heartbeat: Duration::from_millis(150),
+            timer_election: Duration::from_millis(500),
             state_entries: 1000,
         }
     }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::value;
+use super::{QueueLabel, size, value};
 use crate::core::Core;
 use crate::partition::Partition;
 
@@ -31,6 +31,8 @@ pub(super) struct PartitionGauges {
     leader: Family<PartitionLabels, Gauge>,
     without_leader: Gauge,
     under_replicated: Gauge,
+    segments: Gauge,
+    queue_depth: Family<QueueLabel, Gauge>,
 }
 
 impl PartitionGauges {
@@ -71,6 +73,16 @@ impl PartitionGauges {
             "Partitions led here with a replica on a silent node",
             self.under_replicated.clone(),
         );
+        to.register(
+            "storage_segments",
+            "Files that hold the logs of the partitions here",
+            self.segments.clone(),
+        );
+        to.register(
+            "queue_depth",
+            "What waits: batches for their commit",
+            self.queue_depth.clone(),
+        );
     }
 
     /// Brings the gauges up to date; answers how many partitions have no series.
@@ -80,18 +92,24 @@ impl PartitionGauges {
             family.clear();
         }
         let (mut without_leader, mut under_replicated) = (0, 0);
+        let (mut segments, mut waiting) = (0, 0);
         let partitions = core.partitions.all();
         for (place, partition) in partitions.iter().enumerate() {
             let role = partition.role();
             let leads = role.serving_epoch().is_some();
             without_leader += i64::from(role.leader.is_none());
             under_replicated += i64::from(leads && has_silent_replica(core, state, partition));
+            segments += partition.log().segments().len();
+            waiting += partition.batches_waiting();
             if place < PARTITIONS_MAX {
                 self.read_one(partition, leads);
             }
         }
         self.without_leader.set(without_leader);
         self.under_replicated.set(under_replicated);
+        self.segments.set(size(segments));
+        let batches = QueueLabel { queue: "batches" };
+        self.queue_depth.get_or_create(&batches).set(size(waiting));
         partitions.len().saturating_sub(PARTITIONS_MAX)
     }
 

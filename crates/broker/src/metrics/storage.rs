@@ -20,6 +20,7 @@ pub(super) struct StorageGauges {
     segment_bytes: Counter,
     sync_times: SyncTimes,
     journal_segments: Gauge,
+    recovery: SecondsGauge,
     tail_bytes: Gauge,
     queued_bytes: Gauge,
     healthy: Gauge,
@@ -55,6 +56,12 @@ impl StorageGauges {
             "storage_journal_segments",
             "Journal segments that hold live frames",
             self.journal_segments.clone(),
+        );
+        to.register_with_unit(
+            "storage_recovery",
+            "Time it took to open the store at the start",
+            Unit::Seconds,
+            self.recovery.clone(),
         );
         to.register(
             "storage_healthy",
@@ -92,6 +99,10 @@ impl StorageGauges {
             Unit::Seconds,
             self.cpu.clone(),
         );
+    }
+
+    pub(super) fn recovered(&self, took: Duration) {
+        self.recovery.set(took.as_secs_f64());
     }
 
     pub(super) fn read(&self, core: &Core) {

@@ -297,6 +297,11 @@ impl Sequencer {
         self.paused = true;
     }
 
+    /// Batches accepted whose outcome is open.
+    pub(crate) fn batches_waiting(&self) -> usize {
+        self.accepted.len()
+    }
+
     fn accept(&mut self, offer: Offer) -> Answer {
         let (answer, waiting) = oneshot::channel();
         let id = self.next_id;

@@ -117,11 +117,11 @@ keys! {
         "How often retention looks for records to remove.";
     INITIAL_REBALANCE_DELAY = "groups.initial_rebalance_delay", Kind::Time(0, 60 * SECOND), "3s",
         "How long an empty group of Kafka clients waits for more members. floe dev does not wait.";
-    BEAT_INTERVAL = "raft.beat_interval", Kind::Time(10, 10 * SECOND), "100ms",
+    BEAT_INTERVAL = "raft.beat_interval", Kind::Time(10, 10 * SECOND), "150ms",
         "Time between two signs of life of a node.";
-    SUSPECT_AFTER = "raft.suspect_after", Kind::Time(50, 60 * SECOND), "400ms",
+    SUSPECT_AFTER = "raft.suspect_after", Kind::Time(50, 60 * SECOND), "500ms",
         "Silence after which a node counts as gone and its partitions elect new leaders.";
-    FENCE_AFTER = "raft.fence_after", Kind::Time(50, 60 * SECOND), "500ms",
+    FENCE_AFTER = "raft.fence_after", Kind::Time(50, 60 * SECOND), "600ms",
         "Time without a majority after which a leader stops serving.";
 }
 

@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 use foreign_clients::{Record, Requests, Unable, Value, encode, event, json, lacks, now_s, number, serve, text};
 use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::partition::{Compression, OffsetAt, PartitionClient, UnknownTopicHandling};
+use rskafka::BackoffConfig;
 use rskafka::client::{Client, ClientBuilder};
 use tokio::runtime::Runtime;
 
 const MAX_FETCH_BYTES: i32 = 4 << 20;
+/// Left alone it waits up to 500 s, three times longer after every attempt: a few seconds without
+/// a leader become minutes.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 struct Driver {
     client: Client,
@@ -30,7 +34,9 @@ fn main() {
     let bootstrap = std::env::args().nth(1).expect("the first argument is the bootstrap list");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let brokers = bootstrap.split(',').map(str::to_owned).collect();
-    let client = runtime.block_on(ClientBuilder::new(brokers).build()).expect("a client");
+    let patience = BackoffConfig { max_backoff: BACKOFF_MAX, ..BackoffConfig::default() };
+    let building = ClientBuilder::new(brokers).backoff_config(patience).build();
+    let client = runtime.block_on(building).expect("a client");
     let driver = Arc::new(Driver { client });
     serve(|request, requests| answer(&runtime, &driver, request, requests));
 }
