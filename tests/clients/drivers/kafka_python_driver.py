@@ -16,6 +16,10 @@ def refused(error):
     return Refused(getattr(error, "errno", None), f"{type(error).__name__}: {error}")
 
 
+# From version 2.1 on.
+IDEMPOTENT = "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG
+
+
 class Assignments(ConsumerRebalanceListener):
     """Reports which partitions a group member holds."""
 
@@ -37,7 +41,7 @@ class Driver:
         self._admin = None
 
     def about(self):
-        return {"version": kafka.__version__}
+        return {"version": kafka.__version__, "at_least_once": not IDEMPOTENT}
 
     # --- producing
 
@@ -48,10 +52,10 @@ class Driver:
         producer = KafkaProducer(
             bootstrap_servers=self.bootstrap,
             compression_type=None if compression == "none" else compression,
-            enable_idempotence=False,
             acks="all",
             linger_ms=2,
             **settings,
+            **({"enable_idempotence": False} if IDEMPOTENT else {}),
         )
         try:
             sent = [
@@ -66,9 +70,11 @@ class Driver:
             producer.close(5)
 
     def stream(self, topic, partitions, count, interval_ms):
-        producer = KafkaProducer(
-            bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all", delivery_timeout_ms=120_000
-        )
+        # Without idempotence one retry may not overtake another: one request at a time.
+        settings = {"enable_idempotence": True} if IDEMPOTENT else {"retries": 100, "max_in_flight_requests_per_connection": 1}
+        if "delivery_timeout_ms" in KafkaProducer.DEFAULT_CONFIG:
+            settings["delivery_timeout_ms"] = 120_000
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", **settings)
 
         def follow(place, future):
             future.add_callback(lambda _meta: event(acked=place, at=time.time()))

@@ -15,6 +15,9 @@ class Client:
     needs: tuple
     command: tuple
     environment: dict = field(default_factory=dict)
+    # Checks that are left out, and what `older.py` says of it if it is not the current version.
+    skip: frozenset = field(default_factory=frozenset)
+    older: object = None
 
 
 class Layout:

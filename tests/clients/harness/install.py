@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+from . import older
 from .clients import go_command
 
 # Tool -> Debian package that brings it. Go and Rust come with newer toolchains than Debian's.
@@ -35,7 +36,11 @@ def provide(layout, clients, may_install):
     if parts & {"librdkafka", "javascript"}:
         parts.add("javascript-packages")
     _system(parts, may_install)
-    Installation(layout, parts).run()
+    installation = Installation(layout, parts)
+    installation.run()
+    for client in clients:
+        if client.older:
+            older.install(installation.command, layout, client.older)
 
 
 def _present(what):
@@ -111,7 +116,7 @@ class Installation:
             file.write(digest.hexdigest())
         print(f"installed {part} ({time.monotonic() - began:.0f} s)", flush=True)
 
-    def _run(self, *command, cwd=None, **environment):
+    def command(self, *command, cwd=None, **environment):
         subprocess.run(
             [str(word) for word in command], cwd=cwd, env={**os.environ, **environment}, check=True, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=900,
@@ -122,8 +127,8 @@ class Installation:
     def _python(self):
         home = self.layout.cached("python")
         if not os.path.exists(os.path.join(home, "bin", "pip")):
-            self._run(sys.executable, "-m", "venv", home)
-        self._run(os.path.join(home, "bin", "pip"), "install", "-q", "-r", self.layout.source("python", "requirements.txt"))
+            self.command(sys.executable, "-m", "venv", home)
+        self.command(os.path.join(home, "bin", "pip"), "install", "-q", "-r", self.layout.source("python", "requirements.txt"))
 
     def _javascript_packages(self):
         home = self.layout.cached("javascript")
@@ -131,7 +136,7 @@ class Installation:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(self.layout.source("javascript", name), home)
         # No scripts: that of kafka-javascript downloads a binary; it is built below.
-        self._run("npm", "ci", "--ignore-scripts", cwd=home)
+        self.command("npm", "ci", "--ignore-scripts", cwd=home)
 
     def _librdkafka(self):
         """The version that kafka-javascript ships, once for both bindings."""
@@ -139,9 +144,9 @@ class Installation:
         shutil.rmtree(build, ignore_errors=True)
         shutil.copytree(self.layout.cached("javascript", "node_modules", "@confluentinc", "kafka-javascript", "deps", "librdkafka"), build)
         prefix = self.layout.cached("librdkafka")
-        self._run("./configure", f"--prefix={prefix}", "--disable-gssapi", "--disable-ssl", "--disable-curl", "--disable-debug-symbols", cwd=build)
-        self._run("make", "-j2", "libs", cwd=build)
-        self._run("make", "install-subdirs", cwd=build)
+        self.command("./configure", f"--prefix={prefix}", "--disable-gssapi", "--disable-ssl", "--disable-curl", "--disable-debug-symbols", cwd=build)
+        self.command("make", "-j2", "libs", cwd=build)
+        self.command("make", "install-subdirs", cwd=build)
 
     def _javascript(self):
         home = self.layout.cached("javascript")
@@ -152,8 +157,8 @@ class Installation:
         command = ["node", gyp] if os.path.exists(gyp) else ["node-gyp"]
         # Debian and the usual images keep the headers of Node.js beside it.
         headers = [f"--nodedir={os.path.dirname(os.path.dirname(os.path.realpath(shutil.which('node'))))}"]
-        self._run(*command, "rebuild", *headers, cwd=os.path.join(home, "node_modules", "lz4"))
-        self._run(
+        self.command(*command, "rebuild", *headers, cwd=os.path.join(home, "node_modules", "lz4"))
+        self.command(
             *command, "rebuild", *headers, cwd=os.path.join(home, "node_modules", "@confluentinc", "kafka-javascript"),
             BUILD_LIBRDKAFKA="0", CPATH=f"{library}/include:{library}/include/librdkafka",
             LDFLAGS=f"-L{library}/lib -Wl,-rpath,{library}/lib", CXXFLAGS="-O1", JOBS="2",
@@ -164,19 +169,19 @@ class Installation:
         for directory in (jars, classes):
             shutil.rmtree(directory, ignore_errors=True)
             os.makedirs(directory)
-        self._run(
+        self.command(
             "mvn", "-q", "-B", "-f", self.layout.source("java", "pom.xml"), f"-Dmaven.repo.local={self.layout.cached('m2')}",
             "dependency:copy-dependencies", f"-DoutputDirectory={jars}",
         )
         sources = glob.glob(self.layout.source("java", "*.java"))
-        self._run("javac", "-nowarn", "-cp", os.path.join(jars, "*"), "-d", classes, *sources)
+        self.command("javac", "-nowarn", "-cp", os.path.join(jars, "*"), "-d", classes, *sources)
 
     def _go(self):
-        self._run(go_command(), "build", "-o", self.layout.cached("go", "franz-go"), ".", cwd=self.layout.source("go"))
+        self.command(go_command(), "build", "-o", self.layout.cached("go", "franz-go"), ".", cwd=self.layout.source("go"))
 
     def _rust(self):
         library = self.layout.cached("librdkafka")
-        self._run(
+        self.command(
             "cargo", "build", "--release", "--locked", cwd=self.layout.source("rust"), CARGO_TARGET_DIR=self.layout.cached("rust"),
             PKG_CONFIG_PATH=f"{library}/lib/pkgconfig", RUSTFLAGS=f"-C link-arg=-Wl,-rpath,{library}/lib",
         )

@@ -1,10 +1,11 @@
-"""The table of clients in docs/kafka-compatibility.md, made from the results of a whole run."""
+"""The tables of clients in docs/kafka-compatibility.md, made from the results of whole runs."""
 
 import os
 
 from .results import FAIL, GAP, GAPS, PASS
 
-BEGIN, END = "<!-- generated: clients -->", "<!-- end -->"
+# Sections of the page by their first line: the current version of each client, and older ones.
+CURRENT, OLDER, END = "<!-- generated: clients -->", "<!-- generated: older clients -->", "<!-- end -->"
 
 
 def table(results):
@@ -35,17 +36,17 @@ def table(results):
     return "\n".join(lines)
 
 
-def publish(layout, results, write):
+def publish(layout, results, section, write):
     """Writes the table into the page, or compares it with the page; the number of differences."""
     path = os.path.join(layout.root, "docs", "kafka-compatibility.md")
     with open(path) as file:
         page = file.read()
-    before, begin, rest = page.partition(BEGIN)
+    before, begin, rest = page.partition(section)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        print(f"{path} has no section between {BEGIN} and {END}")
+        print(f"{path} has no section between {section} and {END}")
         return 1
-    new = f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    new = f"{before}{section}\n{table(results)}\n{END}{after}"
     if new == page:
         return 0
     if write:

@@ -18,7 +18,7 @@ class Results:
 
     def begin(self, client, about):
         with self._lock:
-            self.clients[client.name] = {"client": client.name, "title": client.title, "version": about["version"], "unreadable": about.get("unreadable", {}), "cells": {}}
+            self.clients[client.name] = {"client": client.name, "title": client.title, "version": about["version"], "unreadable": about.get("unreadable", {}), "at_least_once": about.get("at_least_once", False), "cells": {}}
 
     def record(self, client, cell, outcome, detail="", seconds=0.0):
         with self._lock:

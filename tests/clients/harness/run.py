@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import delivery, failover, install, matrix, pairwise, snippets
+from . import delivery, failover, install, matrix, older, pairwise, snippets
 from .clients import Layout, all_clients
 from .driver import Driver, Failed, Lacks, Silent
 from .floe import FloeCluster
@@ -68,7 +68,7 @@ class Run:
         topics = Topics(self.cluster, wire, native)
         bench = Bench(client, self.cluster, wire, topics, lambda: self.open(client))
         for cell, scenario in SCENARIOS.items():
-            if not wanted(only, cell):
+            if not wanted(only, cell) or cell in client.skip:
                 continue
             self.attempt(client, cell, lambda scenario=scenario: scenario(bench), bench.restart)
         bench.driver.close()
@@ -111,6 +111,7 @@ def free_base_port():
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="scripts/test-clients", description="Runs real Kafka clients against a Floe cluster of three nodes.")
     parser.add_argument("clients", nargs="*", metavar="CLIENT", help="only these (default: all)")
+    parser.add_argument("--all", action="store_true", help="older versions of the clients too, after the current ones")
     parser.add_argument("--install", action="store_true", help="first install what is missing, system packages too")
     parser.add_argument("--only", metavar="TEXT", help="only checks whose name contains TEXT, or one of several after commas; pairwise, snippets and leader kill are checks")
     parser.add_argument("--write-matrix", action="store_true", help="write the table into docs/kafka-compatibility.md instead of comparing it")
@@ -132,15 +133,32 @@ def main(arguments):
     layout = Layout(os.environ["FLOE_ROOT"])
     target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(layout.root, "target")
     binary = os.path.abspath(os.environ.get("FLOE_BIN") or os.path.join(target, "release", "floe"))
-    everyone, native = all_clients(layout, binary)
+    current, native = all_clients(layout, binary)
+    everyone = current + (older.clients(layout, current) if options.all else [])
     clients = chosen(everyone, options.clients)
     install.provide(layout, clients, options.install)
+    failed = 0
+    for section, members in ((matrix.CURRENT, current), (matrix.OLDER, everyone[len(current):])):
+        part = [client for client in members if client in clients]
+        if not part:
+            continue
+        results = Results(layout.results)
+        one_pass(options, layout, binary, part, native, results)
+        failed += results.count(FAIL)
+        if not options.reference and not options.only and len(part) == len(members):
+            failed += matrix.publish(layout, results, section, options.write_matrix)
+        print(f"{results.count(LACKS)} features are lacking in clients, {results.count(GAP)} in Floe")
+        print(f"{results.count(PASS)} passed, {results.count(FAIL)} failed")
+    return 1 if failed else 0
+
+
+def one_pass(options, layout, binary, clients, native, results):
+    """All checks of these clients, on a cluster of their own."""
     directory = tempfile.mkdtemp(prefix="floe-clients-")
     if options.reference:
         cluster = KafkaCluster(directory, free_base_port(), layout.cached("java", "jars", "*"))
     else:
         cluster = FloeCluster(layout.root, directory, free_base_port(), binary)
-    results = Results(layout.results)
     try:
         cluster.up()
         run = Run(layout, clients, native, cluster, results)
@@ -161,13 +179,6 @@ def main(arguments):
     finally:
         cluster.down()
         shutil.rmtree(directory, ignore_errors=True)
-    failed = results.count(FAIL)
-    complete = not options.reference and not options.only and len(clients) == len(everyone)
-    if complete:
-        failed += matrix.publish(layout, results, options.write_matrix)
-    print(f"{results.count(LACKS)} features are lacking in clients, {results.count(GAP)} in Floe")
-    print(f"{results.count(PASS)} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
