@@ -383,6 +383,7 @@ fn a_peer_met_later_checks_what_was_restarted_before() {
 #[test]
 fn of_a_pair_with_nothing_to_tell_the_lower_id_beats_for_both() {
     let config = RaftConfig {
+        beat_interval: ms(100),
         suspect_after: ms(400),
         fence_after: ms(500),
         ..RaftConfig::new(OTHER)
