@@ -11,6 +11,9 @@ use super::moments::{FREE, Moments, PROCESS, REALTIME, WR, WW};
 use crate::version_order::KeyLog;
 use crate::{Anomaly, Dependency, Key, Link, Operation};
 
+/// The edges that a class of circles has, and what it is called.
+type Class = (Labels, fn(Vec<Link>) -> Anomaly);
+
 /// Finds circles.
 pub(super) fn check(operations: &[Operation], logs: &BTreeMap<Key, KeyLog>, found: &mut Found) {
     let mut moments = Moments::of(operations, logs);
@@ -29,7 +32,7 @@ fn classify(operations: &[Operation], logs: &BTreeMap<Key, KeyLog>, found: &mut 
     moments.add_time();
     moments.add_processes(operations);
     let graph = Graph::new(moments.nodes.len(), std::mem::take(&mut moments.edges));
-    let classes: [(Labels, fn(Vec<Link>) -> Anomaly); 6] = [
+    let classes: [Class; 6] = [
         (WW, |cycle| Anomaly::G0 { cycle }),
         (WW | WR, |cycle| Anomaly::G1c { cycle }),
         (WW | PROCESS, |cycle| Anomaly::G0Process { cycle }),
