@@ -19,15 +19,27 @@ pub(crate) struct Cluster {
     dir: TempDir,
     base_port: u16,
     nodes: u16,
+    /// Whether its nodes suffer faults on request.
+    allows_chaos: bool,
 }
 
 impl Cluster {
     /// Starts `nodes` nodes and waits until all of them serve.
     pub(crate) fn up(nodes: u16) -> Self {
+        Self::up_with(nodes, false)
+    }
+
+    /// The same with nodes that `floe chaos` may break.
+    pub(crate) fn up_breakable(nodes: u16) -> Self {
+        Self::up_with(nodes, true)
+    }
+
+    fn up_with(nodes: u16, allows_chaos: bool) -> Self {
         let cluster = Self {
             dir: TempDir::new().unwrap(),
             base_port: next_base_port(),
             nodes,
+            allows_chaos,
         };
         cluster.up_again();
         cluster
@@ -99,7 +111,11 @@ impl Cluster {
     /// Starts everything that is down, as the first `up` did.
     pub(crate) fn up_again(&self) {
         let (nodes, port) = (self.nodes.to_string(), self.base_port.to_string());
-        self.script(&["up", "--nodes", &nodes, "--base-port", &port]);
+        let mut arguments = vec!["up", "--nodes", &nodes, "--base-port", &port];
+        if self.allows_chaos {
+            arguments.push("--chaos");
+        }
+        self.script(&arguments);
     }
 
     /// Where a node keeps its data.

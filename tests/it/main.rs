@@ -17,6 +17,7 @@ mod administration;
 mod arrows;
 mod bad_input;
 mod bad_start;
+mod chaos;
 mod cluster;
 mod cluster_script;
 mod command_line;

@@ -105,6 +105,7 @@ fn failure_of(response: &ClientApiResponse) -> Option<&Failure> {
         R::ListGroups(answer) => answer.as_ref().err(),
         R::DescribeGroup(answer) => answer.as_ref().err(),
         R::NodeStats(answer) => answer.as_ref().err(),
+        R::Chaos(answer) => answer.as_ref().err(),
         R::Trim(answer)
         | R::LeaveGroup(answer)
         | R::CommitOffsets(answer)

@@ -4,11 +4,11 @@
 
 use floe_model::{GroupName, NodeAddress, TopicId, TopicName};
 use floe_rpc::{
-    AlterTopic, ClientApi, ClusterInfo, CommitOffsets, CommittedOffset, CreateTopic, ElectLeaders,
-    Failure, Fetch, FetchOffsets, FetchPartReply, GroupDescription, GroupHeartbeat,
-    GroupHeartbeatReply, GroupListing, JoinGroup, JoinGroupReply, LeaveGroup, ListOffsets,
-    ListedOffset, NodeStats, Produce, ProducePartReply, ProducerIdentity, TopicInfo, Topics,
-    TopicsRequest, Trim,
+    AlterTopic, ChaosRequest, ChaosState, ClientApi, ClusterInfo, CommitOffsets, CommittedOffset,
+    CreateTopic, ElectLeaders, Failure, Fetch, FetchOffsets, FetchPartReply, GroupDescription,
+    GroupHeartbeat, GroupHeartbeatReply, GroupListing, JoinGroup, JoinGroupReply, LeaveGroup,
+    ListOffsets, ListedOffset, NodeStats, Produce, ProducePartReply, ProducerIdentity, TopicInfo,
+    Topics, TopicsRequest, Trim,
 };
 use tarpc::context::Context;
 
@@ -113,5 +113,9 @@ impl ClientApi for Broker {
 
     async fn node_stats(self, _: Context) -> Result<NodeStats, Failure> {
         Broker::node_stats(&self).await
+    }
+
+    async fn chaos(self, _: Context, request: ChaosRequest) -> Result<ChaosState, Failure> {
+        Broker::chaos(&self, request)
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use floe_env::Faults;
 use floe_journal::JournalConfig;
 use floe_model::NodeId;
 
@@ -49,6 +50,8 @@ pub struct NodeConfig {
     pub produce_bytes_max: usize,
     /// Open native client connections of this node; more are closed at once.
     pub client_connections_max: usize,
+    /// What breaks this node on request of any client; absent where that is not allowed.
+    pub faults: Option<Faults>,
 }
 
 /// A founding node.
@@ -109,6 +112,7 @@ impl NodeConfig {
             retention_check: Duration::from_secs(30),
             produce_bytes_max: 64 << 20,
             client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,
+            faults: None,
         }
     }
 }

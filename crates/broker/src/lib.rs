@@ -10,6 +10,7 @@ mod admission;
 pub mod api;
 mod bootstrap;
 mod broker;
+mod chaos;
 mod classic_groups;
 mod client_listener;
 mod client_service;

@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::config::value::parse_duration;
 use crate::failure::CommandError;
 use crate::{
-    bench, cluster, completions, config, consume, demo, dev, group, log, produce, reference, serve,
-    topic,
+    bench, chaos, cluster, completions, config, consume, demo, dev, group, log, produce, reference,
+    serve, topic,
 };
 
 /// Floe: an event-streaming broker whose partitions are Raft groups.
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     /// Measure
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Break a cluster that allows it, under load, and judge what clients saw
+    Chaos(chaos::ChaosArgs),
     /// Look into the data directory of a stopped node
     #[command(subcommand)]
     Log(log::LogCommand),

@@ -197,6 +197,11 @@ impl Screen {
             anstream::eprint!("{text}");
             self.lines = text.lines().count();
         } else {
+            if at.is_zero() {
+                let nodes = snapshot.nodes.iter().map(|node| node.client_addr.as_str());
+                let nodes: Vec<_> = nodes.collect();
+                anstream::eprintln!("nodes: {}", nodes.join(","));
+            }
             anstream::eprintln!(
                 "{:>6.1} s  {} acknowledged  {rate:.0}/s",
                 snapshot.elapsed.as_secs_f64(),

@@ -63,6 +63,22 @@ impl CommandError {
         }
     }
 
+    /// The failure of another process, which has explained itself.
+    pub(crate) fn silent(code: i32) -> Self {
+        let status = match code {
+            0 => ExitStatus::Ok,
+            2 => ExitStatus::Usage,
+            3 => ExitStatus::NotFound,
+            4 => ExitStatus::Unavailable,
+            5 => ExitStatus::Partial,
+            _ => ExitStatus::Failed,
+        };
+        Self {
+            status,
+            ..Self::silent_usage()
+        }
+    }
+
     /// Adds the second line: where it happened, or a likely cause.
     pub(crate) fn at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());

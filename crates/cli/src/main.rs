@@ -10,6 +10,7 @@
 
 mod arguments;
 mod bench;
+mod chaos;
 mod cluster;
 mod completions;
 mod config;
@@ -87,6 +88,7 @@ async fn run_async(command: Command) -> Result<(), CommandError> {
         Command::Group(command) => group::run(command).await,
         Command::Cluster(command) => cluster::run(command).await,
         Command::Bench(command) => bench::run(command).await,
+        Command::Chaos(args) => chaos::run(args).await,
         Command::Log(command) => log::run(command).await,
         Command::Completions(_) | Command::Config(_) | Command::Reference(_) => {
             unreachable!("handled without a runtime")

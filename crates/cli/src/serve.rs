@@ -1,6 +1,9 @@
 //! `floe serve`: runs a node until a signal or until the node itself can serve no more.
+//!
+//! Where faults are allowed this process only watches over the node, which is its child.
 
 mod refusal;
+mod supervisor;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use floe_broker::{Node, NodeConfig, start_node};
 use floe_console::Console;
-use floe_env::{Env, Listener};
+use floe_env::{Env, Faults, Listener, Supervisor};
 use floe_kafka::{Gateway, GatewayLimits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,21 +30,36 @@ pub(crate) struct ServeArgs {
     /// Check the configuration and exit
     #[arg(long)]
     check: bool,
+    /// Process id of the supervisor that started this node
+    #[arg(long, hide = true, value_name = "PID")]
+    supervised_by: Option<u32>,
 }
 
 /// Runs `floe serve`.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let settings = load(&args.settings)?;
-    let config = node_config(&settings)?;
+    let mut config = node_config(&settings)?;
     if args.check {
         eprintln!("the configuration is valid");
         return Ok(());
     }
     logging::start(settings.text(&keys::LOG_LEVEL));
-    let env = real_env()?;
+    let mut env = real_env()?;
+    let data_dir = config.data_dir.clone();
+    let supervisor = match args.supervised_by {
+        Some(process_id) => Some(attach(process_id)?),
+        None => None,
+    };
+    let is_supervised = supervisor.is_some();
+    if settings.flag(&keys::CHAOS) {
+        if !is_supervised {
+            return supervisor::run(&data_dir, &env).await;
+        }
+        let (breakable, faults) = Faults::around(&env, supervisor);
+        (env, config.faults) = (breakable, Some(faults));
+    }
     let mut signals = Signals::install()?;
     let edges = Edges::of(&settings);
-    let data_dir = config.data_dir.clone();
     let serving = tokio::select! {
         started = Serving::start(config, edges, &env) => started?,
         () = signals.next() => return Ok(()),
@@ -58,7 +76,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     };
     tokio::select! {
         stopped = serving.stop() => outcome.and(stopped),
-        () = signals.next() => Err(CommandError::failed("stopped at once by a second signal")),
+        // A signal to a whole process group comes twice here: once directly, once passed on.
+        () = signals.next(), if !is_supervised => Err(CommandError::failed("stopped at once by a second signal")),
     }
 }
 
@@ -169,6 +188,13 @@ fn tell_chosen_port(advertised: &mut Option<String>, listener: Option<&dyn Liste
 /// The machine.
 pub(crate) fn real_env() -> Result<Env, CommandError> {
     Env::real().map_err(|error| CommandError::failed(format!("no random numbers: {error}")))
+}
+
+fn attach(process_id: u32) -> Result<Supervisor, CommandError> {
+    Supervisor::attach(process_id).map_err(|error| {
+        CommandError::failed(format!("process {process_id} is not the parent: {error}"))
+            .next("run a node:  floe serve")
+    })
 }
 
 /// SIGTERM and SIGINT, one at a time.

@@ -4,6 +4,7 @@
 //! the group's coordinator and trims to the partition's leader. Every call retries what is
 //! retriable for up to the admin's timeout.
 
+mod chaos;
 mod groups;
 mod topics;
 

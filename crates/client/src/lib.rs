@@ -65,9 +65,9 @@ pub use floe_model::{
 };
 pub use floe_record::{Compression, Header};
 pub use floe_rpc::{
-    Assignor, ClusterInfo, CommittedOffset, ElectLeaders, FailureDetail, GroupDescription,
-    GroupListing, GroupMember, GroupPhase, NodeInfo, NodeStats, PROTOCOL_VERSION, PartitionInfo,
-    PartitionKey, TopicInfo,
+    Assignor, ChaosFault, ChaosHits, ChaosRequest, ChaosState, ClusterInfo, CommittedOffset,
+    ElectLeaders, FailureDetail, GroupDescription, GroupListing, GroupMember, GroupPhase, NodeInfo,
+    NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey, TopicInfo,
 };
 
 /// The example of the README compiles.

@@ -97,6 +97,12 @@ impl Nodes {
             .join(",")
     }
 
+    /// Where clients reach a node.
+    pub(crate) fn client_addr(&self, id: u32) -> String {
+        let node = self.nodes.iter().find(|node| node.id == id);
+        node.map_or_else(String::new, |node| node.client_addr.clone())
+    }
+
     /// Kills a node at once (SIGKILL). `false` when it was not running.
     pub(crate) async fn kill(&mut self, id: u32) -> bool {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
@@ -161,6 +167,8 @@ impl Nodes {
             .env("FLOE_LISTENERS__PEER", &node.peer_addr)
             .env("FLOE_LISTENERS__HTTP", &node.http_addr)
             .env("FLOE_LISTENERS__KAFKA", &node.kafka_addr)
+            // The data is thrown away: whoever wants to break these nodes may.
+            .env("FLOE_CHAOS", "true")
             .env("FLOE_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

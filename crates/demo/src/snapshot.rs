@@ -42,6 +42,8 @@ pub struct GroupLine {
 pub struct NodeLine {
     /// Its id.
     pub id: u32,
+    /// Where clients reach it.
+    pub client_addr: String,
     /// Partitions of the story it leads.
     pub leaders: u32,
     /// Whether its process runs.
@@ -88,8 +90,14 @@ impl Snapshot {
         for node in &self.nodes {
             let state = if node.running { "running" } else { "killed" };
             line(format_args!(
-                "  node {}  {:<8} leads {:>2} of 12",
-                node.id, state, node.leaders
+                "  node {}  {:<21} {:<8} leads {:>2} of 12",
+                node.id, node.client_addr, state, node.leaders
+            ));
+        }
+        if let Some(node) = self.nodes.first() {
+            line(format_args!(
+                "\n  break it, in another terminal:  floe chaos --server {}",
+                node.client_addr
             ));
         }
         match &self.last_failover {

@@ -245,6 +245,7 @@ impl Story {
         let nodes = (1..).zip(leaders).map(|(id, leaders)| NodeLine {
             id,
             leaders,
+            client_addr: self.nodes.client_addr(id),
             running: self.nodes.is_running(id),
         });
         let nodes = nodes.collect();

@@ -9,6 +9,7 @@
     reason = "these are the calls that the seams stand for"
 )]
 
+mod chaos;
 mod clock;
 mod io_machine;
 mod net;
@@ -17,6 +18,9 @@ mod sim;
 mod spawn;
 mod vfs;
 
+pub use chaos::{
+    DiskFault, FaultHits, Faults, ProcessSignal, Supervisor, SupervisorRequest, signal_process,
+};
 pub use clock::{Clock, RealClock, SimClock};
 pub use io_machine::{IoMachine, IoWake, Step};
 pub use net::{Connection, Listener, Net, RealNet, Stream};

@@ -1,10 +1,11 @@
 //! What a native client asks of a node: the `ClientApi` service and its messages.
 //!
-//! Plain data. The wire is positional: methods and fields are only ever appended together with
-//! a new protocol version. Every method answers `Result<_, Failure>`; a failure carries a stable
+//! Plain data. The wire is positional: methods and fields are only ever appended, and together
+//! with a new protocol version where ordinary work needs them. Every method answers `Result<_, Failure>`; a failure carries a stable
 //! code, the facts behind it and, where the node knows better, who leads.
 
 mod admin;
+mod chaos;
 mod detail;
 mod group;
 mod records;
@@ -13,6 +14,7 @@ pub use admin::{
     AlterTopic, ClusterInfo, CreateTopic, ElectLeaders, NodeInfo, NodeStats, PartitionInfo,
     TopicInfo, Topics, TopicsRequest,
 };
+pub use chaos::{ChaosFault, ChaosHits, ChaosRequest, ChaosState};
 pub use detail::{Awaited, Excerpt, FailureDetail};
 pub use group::{
     AssignedPartition, Assignor, CommitOffsets, CommittedOffset, FetchOffsets, GroupDescription,
@@ -133,4 +135,6 @@ pub trait ClientApi {
     async fn delete_group(group: GroupName) -> Result<(), Failure>;
     /// Counters of this node, for benchmarks and status.
     async fn node_stats() -> Result<NodeStats, Failure>;
+    /// Injects, ends or describes faults of this node; refused unless its configuration allows it.
+    async fn chaos(request: ChaosRequest) -> Result<ChaosState, Failure>;
 }

@@ -156,6 +156,14 @@ pub(crate) fn client_requests() -> Vec<ClientApiRequest> {
         R::ListGroups {},
         R::DescribeGroup { group },
         R::NodeStats {},
+        R::Chaos {
+            request: ChaosRequest::Inject {
+                fault: ChaosFault::Cut {
+                    from: vec![NodeId(2), NodeId(3)],
+                },
+                length_ms: 1500,
+            },
+        },
     ]
 }
 
@@ -192,6 +200,18 @@ pub(crate) fn client_responses() -> Vec<ClientApiResponse> {
         ClientApiResponse::CreateTopic(Err(detailed)),
         ClientApiResponse::Trim(Ok(())),
         ClientApiResponse::NodeStats(Ok(NodeStats::default())),
+        ClientApiResponse::Chaos(Ok(ChaosState {
+            allowed: true,
+            supervised: true,
+            ready: false,
+            broken: true,
+            incarnation: Incarnation(7),
+            hits: ChaosHits {
+                cut: 1,
+                disk: 2,
+                clock: 3,
+            },
+        })),
     ]
 }
 

@@ -1,4 +1,5 @@
-//! Reads a configuration file into `section.key` texts, each with its line.
+//! Reads a configuration file into `section.key` texts, each with its line. A key without a
+//! section stands before all of them.
 
 use toml::de::{DeTable, DeValue};
 
@@ -42,16 +43,30 @@ pub(crate) fn read(text: &str) -> Result<Vec<FileEntry>, FileFault> {
     let mut entries = Vec::new();
     for (section, value) in document.get_ref() {
         let section_name = section.get_ref().as_ref();
+        if let Some(key) = find(section_name) {
+            let text = scalar(value.get_ref())
+                .map_err(|what| fault(value.span().start, format!("{}: {what}", key.path), None))?;
+            entries.push(FileEntry {
+                path: key.path,
+                text,
+                line: line_at(section.span().start),
+            });
+            continue;
+        }
+        let DeValue::Table(table) = value.get_ref() else {
+            let what = match KEYS.iter().any(|key| key.section() == section_name) {
+                true => format!("[{section_name}] is a section, not a value"),
+                false => format!("unknown key {section_name}"),
+            };
+            let meant = nearest_key(section_name);
+            return Err(fault(section.span().start, what, meant));
+        };
         if !KEYS.iter().any(|key| key.section() == section_name) {
             let known = KEYS.iter().map(|key| key.section());
             let what = format!("unknown section [{section_name}]");
             let meant = nearest(section_name, known);
             return Err(fault(section.span().start, what, meant));
         }
-        let DeValue::Table(table) = value.get_ref() else {
-            let what = format!("[{section_name}] is a section, not a value");
-            return Err(fault(section.span().start, what, None));
-        };
         for (name, value) in table {
             let path = format!("{section_name}.{}", name.get_ref());
             let Some(key) = find(&path) else {
@@ -115,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_without_a_section_stands_before_all_of_them() {
+        let entries = read("# x\nchaos = true\n[node]\nid = 3\n").unwrap();
+        let found = entries.iter().find(|entry| entry.path == "chaos").unwrap();
+        assert_eq!((found.text.as_str(), found.line), ("true", 2));
+    }
+
+    #[test]
     fn unknown_keys_and_broken_files_are_refused_with_line_and_nearest() {
         let fault = |text: &str| read(text).unwrap_err();
         let typo = fault("# x\n[storage]\ndata_dri = \"x\"\n");
@@ -126,6 +148,10 @@ mod tests {
         assert_eq!(fault("[node]\nid = \n").line, 2);
         assert_eq!(fault("[node\nid = 1\n").line, 1);
         assert_eq!(fault("node = 1\n").line, 1);
+        let lone = fault("[node]\nid = 1\nchaos = true\n");
+        assert_eq!((lone.line, lone.meant), (3, Some("chaos")));
+        assert_eq!(fault("kaos = true\n").meant, Some("chaos"));
+        assert_eq!(fault("[chaos]\nkill = true\n").line, 1);
         assert_eq!(fault("[node]\nid = 1.5\n").line, 2);
         assert_eq!(fault("[node]\nid = 1\nid = 2\n").line, 3);
     }

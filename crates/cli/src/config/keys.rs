@@ -5,7 +5,7 @@ use super::value::Kind;
 /// One key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// `section.key`.
+    /// `section.key`, or `key` where it stands before all sections.
     pub(crate) path: &'static str,
     /// What it holds.
     pub(crate) kind: Kind,
@@ -57,7 +57,7 @@ macro_rules! keys {
     ($($name:ident = $path:literal, $kind:expr, $default:literal, $doc:literal;)*) => {
         $(pub(crate) const $name: Key = Key::new($path, $kind, $default, $doc);)*
         /// Every key, by section.
-        pub(crate) const KEYS: &[Key] = &[$($name,)* LOG_LEVEL];
+        pub(crate) const KEYS: &[Key] = &[CHAOS, $($name,)* LOG_LEVEL];
     };
 }
 
@@ -125,6 +125,18 @@ keys! {
         "Time without a majority after which a leader stops serving.";
 }
 
+/// Stands alone: it is about the node as a whole, and easy to find in a file.
+pub(crate) const CHAOS: Key = Key {
+    short_env: Some("FLOE_CHAOS"),
+    ..Key::new(
+        "chaos",
+        Kind::Bool,
+        "false",
+        "Whether any client may make this node suffer faults, as `floe chaos` does: the process \
+         killed and paused, connections cut, a broken disk, a wrong clock. Never in production.",
+    )
+};
+
 /// Its short variable is what people know from other tools.
 pub(crate) const LOG_LEVEL: Key = Key {
     short_env: Some("FLOE_LOG"),
@@ -151,7 +163,8 @@ mod tests {
         for key in KEYS {
             assert!(key.kind.parse(key.default).is_ok(), "{}", key.path);
             assert!(key.doc.ends_with('.'), "{}", key.path);
-            assert_eq!(key.path, format!("{}.{}", key.section(), key.name()));
+            let parts = format!("{}.{}", key.section(), key.name());
+            assert_eq!(key.path, parts.trim_start_matches('.'));
             if sections.last() != Some(&key.section()) {
                 assert!(!sections.contains(&key.section()), "{}", key.path);
                 sections.push(key.section());

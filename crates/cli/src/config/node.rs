@@ -60,6 +60,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         retention_check: time(settings, &keys::RETENTION_CHECK),
         produce_bytes_max: settings.number(&keys::PRODUCE_MEMORY) as usize,
         client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,
+        faults: None,
     })
 }
 

@@ -45,11 +45,15 @@ data_dir = \"/var/lib/floe\"
 /// The page.
 pub(crate) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
-    let mut section = "";
+    let mut section = None;
     for key in KEYS {
-        if key.section() != section {
-            section = key.section();
-            let head = format!("## [{section}]\n\n| key | value | default | meaning |\n");
+        if section != Some(key.section()) {
+            section = Some(key.section());
+            let title = match key.section() {
+                "" => "Before all sections".to_owned(),
+                section => format!("[{section}]"),
+            };
+            let head = format!("## {title}\n\n| key | value | default | meaning |\n");
             page.push_str(&head);
             page.push_str("|---|---|---|---|\n");
         }
@@ -64,7 +68,7 @@ pub(crate) fn page() -> String {
             key.doc
         );
         page.push_str(&row);
-        let last = KEYS.iter().rfind(|other| other.section() == section);
+        let last = KEYS.iter().rfind(|other| Some(other.section()) == section);
         if last == Some(key) {
             page.push('\n');
         }

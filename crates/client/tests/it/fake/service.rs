@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_client::{
-    ClusterInfo, CommittedOffset, ElectLeaders, ErrorCode, GroupDescription, GroupListing,
-    GroupName, NodeId, NodeInfo, NodeStats, Offset, PartitionIndex, PartitionInfo, TopicId,
-    TopicInfo, TopicName,
+    ChaosRequest, ChaosState, ClusterInfo, CommittedOffset, ElectLeaders, ErrorCode,
+    GroupDescription, GroupListing, GroupName, NodeId, NodeInfo, NodeStats, Offset, PartitionIndex,
+    PartitionInfo, TopicId, TopicInfo, TopicName,
 };
 use floe_model::{NodeAddress, ProducerEpoch, ProducerId};
 use floe_record::StampedBatch;
@@ -424,5 +424,9 @@ impl ClientApi for Service {
             node: self.id,
             ..NodeStats::default()
         })
+    }
+
+    async fn chaos(self, _: Context, _: ChaosRequest) -> Result<ChaosState, Failure> {
+        Err(ErrorCode::InvalidRequest.into())
     }
 }
