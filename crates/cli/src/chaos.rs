@@ -9,7 +9,6 @@ mod fault;
 mod nemesis;
 mod nodes;
 mod pulse;
-mod report;
 mod run;
 mod screen;
 mod verdict;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use floe_client::{ChaosFault, ChaosHits, ChaosState};
 use floe_env::Rng;
+use floe_jepsen::report::Skipped;
 use floe_jepsen::{Action, Stage};
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -57,12 +58,15 @@ impl Nemesis {
         rng: Rng,
         book: &Book,
         pulse: &Pulse,
-    ) -> (Self, Vec<String>) {
+    ) -> (Self, Vec<Skipped>) {
         let mut kinds = Vec::new();
         let mut skipped = Vec::new();
         for &kind in wanted {
             match impossible(kind, &nodes.all) {
-                Some(why) => skipped.push(format!("{kind}: {why}")),
+                Some(why) => skipped.push(Skipped {
+                    fault: kind.name().to_owned(),
+                    reason: why.to_owned(),
+                }),
                 None => kinds.push(kind),
             }
         }
@@ -127,19 +131,14 @@ impl Nemesis {
 
     /// One fault, from its beginning to its end.
     async fn strike(&mut self, kind: FaultKind, length: Duration) {
-        let Strike {
-            what,
-            target,
-            faults,
-        } = Strike::plan(kind, &self.nodes.all, &self.rng);
+        let Strike { target, faults } = Strike::plan(kind, &self.nodes.all, &self.rng);
         let action = || Action::Fault {
-            kind: what.clone(),
+            kind: kind.name().to_owned(),
             target: target.clone(),
         };
-        self.pulse.doing(format!(
-            "{what} on node {target} for {} ms",
-            length.as_millis()
-        ));
+        let length_ms = length.as_millis();
+        self.pulse
+            .doing(format!("{kind} on {target} for {length_ms} ms"));
         let open = self.book.begin(self.process, action());
         let striking = faults
             .into_iter()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use floe_client::{ErrorKind, Offset, PartitionIndex, Start, TopicPartition};
 use floe_env::{Env, Rng};
-use floe_jepsen::{Header, Plan, SCHEMA};
+use floe_jepsen::{Action, Header, Plan, SCHEMA, Stage};
 use tokio_util::sync::CancellationToken;
 
 use super::ChaosArgs;
@@ -159,6 +159,7 @@ fn workload(
             faults_min: 1,
             // Others may write to the topic too.
             dense_offsets: target.is_scratch,
+            ..Plan::default()
         },
     };
     let history = verdict::history_file(args);
@@ -225,6 +226,9 @@ impl Phases<'_> {
                 "node {nodes} does not serve {limit_s} s after the faults"
             ));
         }
+        let healed = || Action::Phase("heal".to_owned());
+        let open = book.begin(book.new_process(), healed());
+        book.end(open, Stage::Ok, healed(), None);
         if !self.progress(book.elapsed()).await {
             let limit_s = PROGRESS_LIMIT.as_secs();
             book.trouble(format!(

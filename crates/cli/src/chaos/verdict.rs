@@ -7,17 +7,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use floe_client::ErrorKind;
-use floe_jepsen::{AnomalyKind, Doubt, History, Report, Verdict, check, read_history};
+use floe_jepsen::report::{Page, Skipped};
+use floe_jepsen::{AnomalyKind, Doubt, Report, Verdict, check, read_history};
 use serde::Serialize;
 
 use super::ChaosArgs;
 use super::fault::FaultKind;
-use super::report;
 use super::run::cannot_write;
 use super::workload::Workload;
 use crate::failure::{CommandError, ExitStatus};
 use crate::output::Stdout;
 
+const HISTORY: &str = "history.jsonl";
+const PAGE: &str = "report.html";
 /// Longer than the sessions of the members.
 const GROUP_LIMIT: Duration = Duration::from_secs(10);
 const GROUP_PAUSE: Duration = Duration::from_millis(200);
@@ -26,31 +28,31 @@ const GROUP_PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Evidence<'a> {
     pub(super) workload: &'a Workload,
     pub(super) landed: &'a BTreeMap<FaultKind, u64>,
-    pub(super) skipped: Vec<String>,
+    pub(super) skipped: Vec<Skipped>,
     pub(super) seed: u64,
 }
 
 /// What is printed.
 #[derive(Serialize)]
-pub(super) struct Document {
-    pub(super) verdict: Verdict,
-    pub(super) operations: u64,
-    pub(super) acked: u64,
-    pub(super) lost: u64,
-    pub(super) faults: BTreeMap<FaultKind, u64>,
-    pub(super) skipped: Vec<String>,
-    pub(super) report: String,
-    pub(super) history: String,
-    pub(super) anomalies: BTreeMap<AnomalyKind, u64>,
-    pub(super) doubts: Vec<Doubt>,
-    pub(super) troubles: Vec<String>,
-    pub(super) unavailable_ms_max: u64,
-    pub(super) seed: u64,
+struct Document {
+    verdict: Verdict,
+    operations: u64,
+    acked: u64,
+    lost: u64,
+    faults: BTreeMap<FaultKind, u64>,
+    skipped: Vec<Skipped>,
+    report: String,
+    history: String,
+    anomalies: BTreeMap<AnomalyKind, u64>,
+    doubts: Vec<Doubt>,
+    troubles: Vec<String>,
+    unavailable_ms_max: u64,
+    seed: u64,
 }
 
 /// Where the history of a run is written.
 pub(super) fn history_file(args: &ChaosArgs) -> PathBuf {
-    args.report.join("history.jsonl")
+    args.report.join(HISTORY)
 }
 
 /// Judges what was written down. Success is a valid run.
@@ -69,11 +71,22 @@ pub(super) async fn conclude(
         )
         .at(path.display().to_string())
     })?;
-    let checked = check(&history);
-    let document = document(args, evidence, &history, &checked);
-    let page = args.report.join("report.html");
-    std::fs::write(&page, report::page(&document, &history, &checked))
-        .map_err(|error| cannot_write(&page, &error))?;
+    let mut checked = check(&history);
+    let troubles = evidence.workload.book.troubles();
+    if !troubles.is_empty() {
+        checked.verdict = Verdict::Invalid;
+    }
+    let document = document(args, evidence, &checked, troubles);
+    let html = Page {
+        title: &format!("floe chaos on topic {}", evidence.workload.target.topic),
+        history: &history,
+        report: &checked,
+        remarks: &document.troubles,
+        skipped: &document.skipped,
+    }
+    .html();
+    let page = args.report.join(PAGE);
+    std::fs::write(&page, html).map_err(|error| cannot_write(&page, &error))?;
     if document.verdict == Verdict::Invalid && evidence.workload.target.is_scratch {
         let topic = &evidence.workload.target.topic;
         anstream::eprintln!("topic '{topic}' is left as it is, to be looked at");
@@ -129,36 +142,28 @@ pub(super) async fn clean_up(workload: &Workload) {
 fn document(
     args: &ChaosArgs,
     evidence: &Evidence<'_>,
-    history: &History,
     checked: &Report,
+    troubles: Vec<String>,
 ) -> Document {
-    let workload = evidence.workload;
-    let troubles = workload.book.troubles();
-    let verdict = match (checked.verdict, troubles.is_empty()) {
-        (verdict, true) => verdict,
-        (_, false) => Verdict::Invalid,
-    };
     let mut skipped = evidence.skipped.clone();
     for (kind, count) in evidence.landed {
-        let is_named = skipped.iter().any(|line| line.starts_with(kind.name()));
+        let is_named = skipped.iter().any(|line| line.fault == kind.name());
         if *count == 0 && !is_named {
-            skipped.push(format!("{kind}: none landed in the time there was"));
+            skipped.push(Skipped {
+                fault: kind.name().to_owned(),
+                reason: "none landed in the time there was".to_owned(),
+            });
         }
     }
-    let count = |kind: AnomalyKind| checked.anomalies.get(&kind).map_or(0, |found| found.count);
-    let lost = count(AnomalyKind::LostWrite).max(count(AnomalyKind::Unseen));
-    let is_client = |operation: &&floe_jepsen::Operation| {
-        !matches!(operation.action, floe_jepsen::Action::Fault { .. })
-    };
-    let gap = workload.pulse.longest_gap();
+    let gap = evidence.workload.pulse.longest_gap();
     Document {
-        verdict,
-        operations: history.operations.iter().filter(is_client).count() as u64,
+        verdict: checked.verdict,
+        operations: checked.operations,
         acked: checked.sent_ok,
-        lost,
+        lost: checked.lost,
         faults: evidence.landed.clone(),
         skipped,
-        report: args.report.join("report.html").display().to_string(),
+        report: args.report.join(PAGE).display().to_string(),
         history: history_file(args).display().to_string(),
         anomalies: checked
             .anomalies
@@ -173,20 +178,11 @@ fn document(
 }
 
 fn doubts(document: &Document) -> String {
-    document
-        .doubts
-        .iter()
-        .map(|doubt| format!("{doubt:?}"))
-        .collect::<Vec<_>>()
-        .join("; ")
+    let doubts: Vec<_> = document.doubts.iter().map(Doubt::to_string).collect();
+    doubts.join("; ")
 }
 
 fn print(args: &ChaosArgs, document: &Document) -> Result<(), CommandError> {
-    let verdict = match document.verdict {
-        Verdict::Valid => "valid",
-        Verdict::Invalid => "invalid",
-        Verdict::Unknown => "unknown",
-    };
     let mut out = Stdout::new();
     out.document(args.output.output, document, |document| {
         let faults: Vec<_> = document
@@ -195,7 +191,7 @@ fn print(args: &ChaosArgs, document: &Document) -> Result<(), CommandError> {
             .map(|(kind, count)| format!("{count} {kind}"))
             .collect();
         let mut lines = vec![
-            ("verdict", verdict.to_owned()),
+            ("verdict", document.verdict.name().to_owned()),
             ("operations", document.operations.to_string()),
             ("acknowledged", document.acked.to_string()),
             ("lost", document.lost.to_string()),
@@ -208,11 +204,12 @@ fn print(args: &ChaosArgs, document: &Document) -> Result<(), CommandError> {
                 ),
             ),
         ];
-        let mut more = |name, values: &[String]| {
-            lines.extend(values.iter().map(|value| (name, value.clone())));
-        };
-        more("skipped", &document.skipped);
-        more("trouble", &document.troubles);
+        for Skipped { fault, reason } in &document.skipped {
+            lines.push(("skipped", format!("{fault}: {reason}")));
+        }
+        for trouble in &document.troubles {
+            lines.push(("trouble", trouble.clone()));
+        }
         for (kind, count) in &document.anomalies {
             lines.push(("anomaly", format!("{count} {kind:?}")));
         }

@@ -13,9 +13,7 @@ use crate::chaos::nodes::TestedNode;
 /// One fault of the cluster: a fault for each node that takes part.
 #[derive(Clone, Debug)]
 pub(super) struct Strike {
-    /// The kind, and the variant if there are several.
-    pub(super) what: String,
-    /// Whom it hits, for people.
+    /// Whom it hits, and which variant of the kind it is where there are several; for people.
     pub(super) target: String,
     /// What each node is to suffer.
     pub(super) faults: Vec<(TestedNode, ChaosFault)>,
@@ -28,19 +26,19 @@ impl Strike {
             FaultKind::KillAll => all.to_vec(),
             _ => minority(all, rng),
         };
-        let (what, faults) = match kind {
-            FaultKind::Kill => ("kill".to_owned(), each(&victims, &ChaosFault::Kill)),
-            FaultKind::KillAll => ("kill-all".to_owned(), each(&victims, &ChaosFault::Kill)),
-            FaultKind::Pause => ("pause".to_owned(), each(&victims, &ChaosFault::Pause)),
+        let (variant, faults) = match kind {
+            FaultKind::Kill | FaultKind::KillAll => (None, each(&victims, &ChaosFault::Kill)),
+            FaultKind::Pause => (None, each(&victims, &ChaosFault::Pause)),
             FaultKind::Partition => partition(all, &victims, rng),
             FaultKind::Disk => disk(&victims, rng),
             FaultKind::Clock => clock(&victims, rng),
         };
-        Self {
-            what,
-            target: list(&ids(&victims)),
-            faults,
-        }
+        let nodes = list(&ids(&victims));
+        let target = match variant {
+            Some(variant) => format!("node {nodes}, {variant}"),
+            None => format!("node {nodes}"),
+        };
+        Self { target, faults }
     }
 }
 
@@ -66,7 +64,7 @@ fn partition(
     all: &[TestedNode],
     victims: &[TestedNode],
     rng: &Rng,
-) -> (String, Vec<(TestedNode, ChaosFault)>) {
+) -> (Option<String>, Vec<(TestedNode, ChaosFault)>) {
     let is_victim = |node: &TestedNode| victims.iter().any(|victim| victim.id == node.id);
     let others: Vec<TestedNode> = all
         .iter()
@@ -76,33 +74,37 @@ fn partition(
     let out = each(victims, &ChaosFault::Cut { from: ids(&others) });
     let back = each(&others, &ChaosFault::Cut { from: ids(victims) });
     match rng.below(4) {
-        0 => ("partition outward".to_owned(), out),
-        1 => ("partition inward".to_owned(), back),
-        _ => ("partition".to_owned(), [out, back].concat()),
+        0 => (Some("outward".to_owned()), out),
+        1 => (Some("inward".to_owned()), back),
+        _ => (None, [out, back].concat()),
     }
 }
 
-fn disk(victims: &[TestedNode], rng: &Rng) -> (String, Vec<(TestedNode, ChaosFault)>) {
+fn disk(victims: &[TestedNode], rng: &Rng) -> (Option<String>, Vec<(TestedNode, ChaosFault)>) {
     let may_stop = victims.iter().all(|node| node.supervised);
     match rng.below(3) {
         0 if may_stop => {
             let fault = ChaosFault::DiskSyncFails;
-            ("disk sync fails".to_owned(), each(victims, &fault))
+            (Some("syncs fail".to_owned()), each(victims, &fault))
         }
-        1 => ("disk full".to_owned(), each(victims, &ChaosFault::DiskFull)),
+        1 => (
+            Some("full".to_owned()),
+            each(victims, &ChaosFault::DiskFull),
+        ),
         _ => {
             let delay_ms = 20 + u32::try_from(rng.below(150)).unwrap_or(0);
             let fault = ChaosFault::DiskSlow { delay_ms };
-            (format!("disk slow by {delay_ms} ms"), each(victims, &fault))
+            let variant = format!("slower by {delay_ms} ms");
+            (Some(variant), each(victims, &fault))
         }
     }
 }
 
-fn clock(victims: &[TestedNode], rng: &Rng) -> (String, Vec<(TestedNode, ChaosFault)>) {
+fn clock(victims: &[TestedNode], rng: &Rng) -> (Option<String>, Vec<(TestedNode, ChaosFault)>) {
     let ahead_ms = i64::try_from(1_000 + rng.below(3_600_000)).unwrap_or(1_000);
     let offset_ms = if rng.chance(0.5) { ahead_ms } else { -ahead_ms };
     let fault = ChaosFault::ClockOffset { offset_ms };
-    (format!("clock {offset_ms:+} ms"), each(victims, &fault))
+    (Some(format!("{offset_ms:+} ms")), each(victims, &fault))
 }
 
 /// Why a kind of fault cannot be had on these nodes.
@@ -159,7 +161,7 @@ mod tests {
         for _ in 0..200 {
             let victims = minority(&all, &rng);
             let side = |id: NodeId| victims.iter().any(|victim| victim.id == id);
-            let (what, cuts) = partition(&all, &victims, &rng);
+            let (variant, cuts) = partition(&all, &victims, &rng);
             assert!(!cuts.is_empty());
             for (node, fault) in &cuts {
                 let ChaosFault::Cut { from } = fault else {
@@ -173,7 +175,7 @@ mod tests {
             }
             let both = cuts.iter().any(|(node, _)| side(node.id))
                 && cuts.iter().any(|(node, _)| !side(node.id));
-            assert_eq!(both, what == "partition");
+            assert_eq!(both, variant.is_none());
         }
     }
 
