@@ -42,7 +42,6 @@ impl GroupCore {
             .filter(|_| state.log_id_at(upto.index) == Some(upto))
             .and_then(|_| self.position_of(&state, upto));
         let Some(position) = position else {
-            tracing::error!(group = %self.id, ?upto, ?covered, "purge refused: not covered");
             return Err(AppendError::NotCovered { upto, covered });
         };
         let (unwritten_bytes, freed_bytes) = move_start(&mut state, position);
