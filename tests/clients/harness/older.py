@@ -61,8 +61,10 @@ def _client(layout, one, base):
     if one.kind == "python":
         command = (os.path.join(one.home(layout), "bin", "python"), *command[1:])
     elif one.kind == "javascript":
-        command = (command[0], os.path.join(one.home(layout), os.path.basename(command[1])))
-        environment["NODE_PATH"] = layout.cached("javascript", "node_modules")
+        # Read from the sources, beside which there are no packages: those of the older version, then the codecs.
+        command = (command[0], layout.source("javascript", os.path.basename(command[1])))
+        places = os.path.join(one.home(layout), "node_modules"), layout.cached("javascript", "node_modules")
+        environment["NODE_PATH"] = ":".join(places)
     else:
         classpath = ":".join([layout.cached("java", "classes"), os.path.join(one.home(layout), "*")])
         command = tuple(classpath if word == layout.classpath() else word for word in command)
@@ -88,10 +90,8 @@ def _python(run, _layout, one, home):
     run(os.path.join(home, "bin", "pip"), "install", "-q", "--only-binary", ":all:", f"{one.base}=={one.version}", *CODECS)
 
 
-def _javascript(run, layout, one, home):
+def _javascript(run, _layout, one, home):
     os.makedirs(home)
-    for name in ("kafkajs.js", "protocol.js"):
-        shutil.copy(layout.source("javascript", name), home)
     run("npm", "install", "--ignore-scripts", "--no-save", f"{one.base}@{one.version}", cwd=home)
 
 

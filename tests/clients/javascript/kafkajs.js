@@ -90,7 +90,7 @@ class Driver {
       offset = found.find((one) => one.partition === partition).offset;
     }
     await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: start.at === 'start' });
+    await consumer.subscribe({ topic, fromBeginning: start.at === 'start' });
     const records = [];
     let enough;
     const done = new Promise((resolve) => { enough = resolve; });
@@ -110,7 +110,7 @@ class Driver {
   async group({ group, topic, session_ms: sessionMs }) {
     const consumer = this.consumer(group, { sessionTimeout: sessionMs, heartbeatInterval: sessionMs / 6, rebalanceTimeout: 10000 });
     await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
       autoCommitInterval: 500,
       eachBatch: async ({ batch, resolveOffset, commitOffsetsIfNecessary, heartbeat }) => {
@@ -127,7 +127,7 @@ class Driver {
   async group_read({ group, topic, count, timeout_ms: timeoutMs }) {
     const consumer = this.consumer(group);
     await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await consumer.subscribe({ topic, fromBeginning: true });
     const records = [];
     let enough;
     const done = new Promise((resolve) => { enough = resolve; });

@@ -26,6 +26,10 @@ pub(crate) async fn handle(
             NO_TRANSACTIONS
         });
     }
+    // An identity is both or nothing.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return failed(KafkaError::INVALID_REQUEST);
+    }
     match cx.broker().init_producer().await {
         Ok(identity) => InitProducerIdResponse {
             producer_id: identity.producer_id.0,

@@ -122,6 +122,13 @@ impl Client {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// Sends these bytes as one frame and nothing ever after.
+    pub(crate) async fn send_frame_and_shut(&mut self, frame: &[u8]) {
+        let size = i32::try_from(frame.len()).unwrap().to_be_bytes();
+        self.send_bytes(&[&size, frame].concat()).await;
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// The next frame behind its size; `None` when the server closed.
     pub(crate) async fn frame(&mut self) -> Option<Bytes> {
         let read = async {
