@@ -48,14 +48,12 @@ struct Attack {
 
 impl Attack {
     /// The answer has only errors, and none that says nothing.
-    async fn is_refused<R: Request>(
+    async fn is_refused<R: Request + std::fmt::Debug>(
         &mut self,
         version: i16,
         request: &R,
         errors: impl Fn(&R::Response) -> Vec<KafkaError>,
-    ) where
-        R: std::fmt::Debug,
-    {
+    ) {
         let errors = errors(&self.client.call(version, request).await);
         let telling = |error: &KafkaError| {
             ![KafkaError::NONE, KafkaError::UNKNOWN_SERVER_ERROR].contains(error)
