@@ -25,6 +25,9 @@ pub(crate) async fn run(core: Arc<Core>, mut listener: Box<dyn Listener>) {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::debug!(%error, "connection not accepted");
+                if floe_model::mutant!("accept-loop-ends") {
+                    return;
+                }
                 // Out of descriptors: accepting at full speed would only burn the processor.
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 continue;

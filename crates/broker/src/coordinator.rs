@@ -117,7 +117,10 @@ impl OffsetsReplica {
         let stored = self.state.lock();
         let ids = stored.groups().flat_map(|group| stored.committed_by(group));
         let ids = ids.map(|(partition, _)| partition.topic_id);
-        ids.filter(|id| state.topic(id).is_none()).collect()
+        ids.filter(|id| {
+            state.topic(id).is_none() || floe_model::mutant!("commits-lost-at-failover")
+        })
+        .collect()
     }
 
     /// Tells the coordinator that a group was deleted.

@@ -176,7 +176,10 @@ async fn read(partition: &Partition, part: &FetchPart, room: usize, last: bool) 
         Err(failure) => return failed(part, hint_epoch(&failure), failure),
     };
     let log = partition.log();
-    let high_watermark = log.high_watermark();
+    let mut high_watermark = log.high_watermark();
+    if floe_model::mutant!("uncommitted-read") {
+        high_watermark = log.next_offset();
+    }
     let log_start_offset = partition.log_start_offset();
     let outcome = if part.offset < log_start_offset {
         let end = log.next_offset();

@@ -51,7 +51,10 @@ impl Broker {
         let found = match sought {
             OffsetSought::Start => Some(log_start(&partition)),
             OffsetSought::End => Some(FoundOffset {
-                offset: partition.log().high_watermark(),
+                offset: match partition.epochs().last() {
+                    Some(&(_, first)) if floe_model::mutant!("watermark-regresses") => first,
+                    _ => partition.log().high_watermark(),
+                },
                 timestamp_ms: None,
                 leader_epoch: Some(epoch),
             }),

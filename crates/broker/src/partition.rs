@@ -10,7 +10,7 @@ mod machine;
 mod missing;
 mod producer;
 mod sequencer;
-mod snapshot;
+pub(crate) mod snapshot;
 mod state;
 
 use std::sync::Arc;
@@ -108,6 +108,10 @@ impl Partition {
 
     pub(crate) fn role(&self) -> Role {
         self.raft.role()
+    }
+
+    pub(crate) fn state(&self) -> &Mutex<PartitionState> {
+        &self.state
     }
 
     pub(crate) fn log_start_offset(&self) -> Offset {
@@ -226,6 +230,7 @@ impl Partition {
                 batches,
             } = entry;
             let proposal = Proposal::Data(batches);
+            let wants_local = wants_local || floe_model::mutant!("ack-before-quorum");
             let (local, mut outcome) = if wants_local {
                 match self.raft.propose_observed(epoch, proposal) {
                     Ok(proposed) => (Some(proposed.local), proposed.committed),
@@ -259,6 +264,13 @@ impl Partition {
                         Either::Right((done, _)) => done,
                     },
                 };
+                if floe_model::mutant!("acked-in-transfer")
+                    && let Err(ProposeError::Unknown | ProposeError::NotLeader { .. }) = done
+                {
+                    let end = partition.log().high_watermark();
+                    partition.sequencer.lock().committed(&ids, end, epoch);
+                    return;
+                }
                 let mut sequencer = partition.sequencer.lock();
                 let now = partition.env.clock.now();
                 if done.is_ok() {

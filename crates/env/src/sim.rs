@@ -1,5 +1,6 @@
 //! Simulated machines.
 
+mod disk_faults;
 mod file_state;
 mod vfs;
 

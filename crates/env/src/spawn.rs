@@ -94,7 +94,9 @@ impl Spawn {
                 io_latency,
                 disk,
             } => {
-                tokio::time::sleep(rng.jitter(Duration::ZERO, *io_latency * 2)).await;
+                let stall = disk.as_ref().map_or(Duration::ZERO, SimVfs::stall);
+                let io_latency = *io_latency + stall;
+                tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
                 let outcome = work();
                 disk.iter().for_each(SimVfs::settle);
                 Ok(outcome)
@@ -133,6 +135,8 @@ impl Spawn {
                 let (rng, io_latency, disk) = (rng.fork(), *io_latency, disk.clone());
                 tokio::spawn(async move {
                     loop {
+                        let stall = disk.as_ref().map_or(Duration::ZERO, SimVfs::stall);
+                        let io_latency = io_latency + stall;
                         tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
                         disk.iter().for_each(SimVfs::settle);
                         match machine.step() {

@@ -150,7 +150,7 @@ impl Checkpointer {
                 let group = by_id.get(id);
                 group.is_some_and(|group| group.lock().pins(seg_seq, *highest))
             });
-            if pinned {
+            if pinned && !floe_model::mutant!("journal-freed-early") {
                 break;
             }
             free_up_to = Some(seg_seq);
@@ -216,11 +216,13 @@ fn sync_group(node: &Node, dirty: &DirtyGroup) -> Result<bool, IoFailure> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(IoFailure::write(&path, error)),
         };
-        file.sync_data()
-            .map_err(|error| IoFailure::sync(&path, error))?;
+        if !floe_model::mutant!("checkpoint-unsynced") {
+            file.sync_data()
+                .map_err(|error| IoFailure::sync(&path, error))?;
+        }
         Counters::add(&node.counters.checkpoint_syncs, 1);
     }
-    if dirty.new_names {
+    if dirty.new_names && !floe_model::mutant!("segment-dir-not-synced") {
         match node.vfs.sync_dir(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(IoFailure::sync(&dir, error));

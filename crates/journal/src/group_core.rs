@@ -308,6 +308,11 @@ impl GroupCore {
         let mut state = self.state.lock();
         state.check_writable()?;
         state.vote = Some(vote.clone());
+        if floe_model::mutant!("vote-not-synced") {
+            drop(state);
+            done(Ok(crate::Durable::synced_to(0)));
+            return Ok(());
+        }
         let len = vote.len();
         let refused = self.push_frame_locked(&node, &state, FrameBody::Vote(vote), len, Some(done));
         drop(state);

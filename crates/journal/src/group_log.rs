@@ -34,6 +34,23 @@ pub struct SegmentInfo {
     pub last_appended_at_ms: i64,
 }
 
+/// How far a log is, all at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogProgress {
+    /// The last purged entry.
+    pub start: Option<LogId>,
+    /// The last entry.
+    pub last: Option<LogId>,
+    /// The last entry that is on disk.
+    pub durable: Option<LogId>,
+    /// The last entry that is committed and applied.
+    pub applied: Option<LogId>,
+    /// The first offset that is not applied.
+    pub high_watermark: Offset,
+    /// Whether the log lost something.
+    pub is_damaged: bool,
+}
+
 impl GroupLog {
     pub(crate) fn new(core: Arc<GroupCore>) -> Self {
         Self { core }
@@ -130,6 +147,20 @@ impl GroupLog {
     #[must_use]
     pub fn durable_log_id(&self) -> Option<LogId> {
         self.core.lock().durable
+    }
+
+    /// All positions at once.
+    #[must_use]
+    pub fn progress(&self) -> LogProgress {
+        let state = self.core.lock();
+        LogProgress {
+            start: state.start.id,
+            last: state.tail.end().id,
+            durable: state.durable,
+            applied: state.applied.id,
+            high_watermark: state.applied.next_offset,
+            is_damaged: state.damage.is_some(),
+        }
     }
 
     /// The log id of `index`, if it is in the log or the last purged one.

@@ -109,7 +109,11 @@ impl GroupCore {
         loop {
             let cold = {
                 let state = self.lock();
-                let upto = upto.min(state.applied.next_offset);
+                let upto = if floe_model::mutant!("uncommitted-read") {
+                    upto
+                } else {
+                    upto.min(state.applied.next_offset)
+                };
                 check_offset(&state, from)?;
                 if from >= upto {
                     return Ok(Vec::new());

@@ -175,6 +175,11 @@ impl GroupCore {
             appended_at_ms: self.lock().applied.appended_at_ms,
         };
         self.check_ahead(&self.lock(), log_start)?;
+        if floe_model::mutant!("snapshot-not-durable") {
+            let (done, _) = on_durable();
+            self.start_over(&node, position, done)?;
+            return Ok(Durable::synced_to(0));
+        }
         self.write_state(&node, position, bytes).await?;
         let (done, finished) = on_durable();
         self.start_over(&node, position, done)?;

@@ -54,6 +54,9 @@ pub(crate) fn open_for_writing(vfs: &dyn Vfs, path: &Path) -> io::Result<(Arc<dy
         direct_sync: true,
         ..OpenMode::CREATE
     };
+    if floe_model::mutant!("sync-skipped") {
+        return Ok((vfs.open(path, OpenMode::CREATE)?, false));
+    }
     match vfs.open(path, direct) {
         Ok(file) => Ok((file, true)),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {

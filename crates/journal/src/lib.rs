@@ -66,7 +66,7 @@ mod writer;
 pub use config::{GroupKind, JournalConfig, NodeIdentity};
 pub use durable::{Durable, OnDurable};
 pub use error::{AppendError, Damage, OpenError, PoisonCause, ReadError, StoreError, StoreStatus};
-pub use group_log::{GroupLog, SegmentInfo};
+pub use group_log::{GroupLog, LogProgress, SegmentInfo};
 pub use journal::Journal;
 pub use journal_file::JournalWrites;
 pub use metrics::JournalMetrics;

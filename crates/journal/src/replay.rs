@@ -152,7 +152,9 @@ impl GroupReplay {
                 }
             }
             FrameKind::TruncateFrom => {
-                self.entries.split_off(&index);
+                if !floe_model::mutant!("truncation-lost") {
+                    self.entries.split_off(&index);
+                }
             }
             FrameKind::Vote => self.image.vote = Some(Bytes::copy_from_slice(payload)),
             FrameKind::LogStart => {

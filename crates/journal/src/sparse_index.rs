@@ -140,7 +140,11 @@ impl SparseIndex {
 
     fn last_where(&self, holds: impl Fn(&IndexPoint) -> bool) -> Option<u64> {
         let after = self.points.partition_point(holds);
-        Some(self.points.get(after.checked_sub(1)?)?.position)
+        let place = after.checked_sub(1)?;
+        if floe_model::mutant!("index-shifted") && after < self.points.len() {
+            return Some(self.points[after].position);
+        }
+        Some(self.points.get(place)?.position)
     }
 }
 

@@ -129,7 +129,9 @@ impl JournalWriter {
         let crc = encode_group(&self.taken, &place, &mut self.buffer);
         let bytes = self.buffer.as_slice();
         let began = self.node.clock.now();
-        if let Err(source) = write_synced(&current.segment, bytes, current.used_bytes) {
+        if let Err(source) = write_synced(&current.segment, bytes, current.used_bytes)
+            && !floe_model::mutant!("sync-failure-ignored")
+        {
             let path = self.node.space.path(current.segment.slot);
             let cause = self.node.health.poison(&path, source);
             self.fail_all(&StoreError::Poisoned(cause));
@@ -217,7 +219,9 @@ impl JournalWriter {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             let (file, direct) = open_for_writing(&*node.vfs, &path)?;
-            node.vfs.sync_dir(node.space.dir())?;
+            if !floe_model::mutant!("journal-dir-not-synced") {
+                node.vfs.sync_dir(node.space.dir())?;
+            }
             Ok((file, direct))
         });
         match made {
@@ -299,7 +303,7 @@ impl IoMachine for JournalWriter {
 /// Writes `bytes` so that they are durable on success.
 fn write_synced(segment: &FreeSegment, bytes: &[u8], at: u64) -> io::Result<()> {
     segment.file.write_at(bytes, at)?;
-    if segment.direct {
+    if segment.direct || floe_model::mutant!("sync-skipped") {
         Ok(())
     } else {
         segment.file.sync_data()

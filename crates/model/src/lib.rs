@@ -8,6 +8,7 @@ mod error_code;
 mod hex;
 mod id;
 pub mod limits;
+pub mod mutants;
 mod name;
 mod offset;
 pub mod versioned;

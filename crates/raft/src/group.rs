@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_journal::{AppendError, GroupKind, GroupLog, StoreStatus};
-use floe_model::{LeaderEpoch, LogId, NodeId, Offset, RaftGroupId, ReplicaId, limits};
+use floe_model::{LeaderEpoch, LogId, NodeId, Offset, RaftGroupId, ReplicaId, Term, limits};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use openraft::ReadPolicy;
@@ -43,6 +43,17 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct RaftGroup {
     core: Arc<NodeCore>,
     replica: Arc<Replica>,
+}
+
+/// A vote that a replica gave or took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ballot {
+    /// The term.
+    pub term: Term,
+    /// Whether the candidate is known to have been elected.
+    pub is_elected: bool,
+    /// For whom.
+    pub candidate: ReplicaId,
 }
 
 /// A member of a group as its leader sees it.
@@ -86,6 +97,18 @@ impl RaftGroup {
     #[must_use]
     pub fn log(&self) -> &GroupLog {
         &self.replica.log
+    }
+
+    /// The newest vote that this replica has on disk.
+    #[must_use]
+    pub fn ballot(&self) -> Ballot {
+        let metrics = self.replica.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        Ballot {
+            term: Term(metrics.vote.leader_id.term),
+            is_elected: metrics.vote.committed,
+            candidate: ReplicaId(metrics.vote.leader_id.voted_for),
+        }
     }
 
     /// What this replica is now.

@@ -23,8 +23,8 @@ mod state_machine;
 
 pub use config::{PeerAddr, RaftConfig};
 pub use error::{CallError, ChangeError, OpenGroupError, ProposeError, ReadIndexError, StartError};
-pub use floe_journal::GroupKind;
-pub use group::{Member, RaftGroup};
+pub use floe_journal::{GroupKind, GroupLog, LogProgress};
+pub use group::{Ballot, Member, RaftGroup};
 pub use group_spec::{GroupSpec, Voter};
 pub use liveness::NodeHealth;
 pub use node::{ClusterHandler, RaftMetrics, RaftNode};

@@ -130,6 +130,15 @@ impl RaftNode {
         Ok(RaftGroup::new(self.core.clone(), replica))
     }
 
+    /// All open groups.
+    #[must_use]
+    pub fn groups(&self) -> Vec<RaftGroup> {
+        let replicas = self.core.replicas().into_iter();
+        replicas
+            .map(|replica| RaftGroup::new(self.core.clone(), replica))
+            .collect()
+    }
+
     /// An open group.
     #[must_use]
     pub fn group(&self, group: RaftGroupId) -> Option<RaftGroup> {

@@ -100,7 +100,10 @@ impl Replica {
     pub(crate) fn read(&self, metrics: &RaftServerMetrics<Types>, me: NodeId) -> Reading {
         let membership = &metrics.membership_config;
         let term = metrics.vote.leader_id.term;
-        let epoch = LeaderEpoch::from_term(Term(term));
+        let mut epoch = LeaderEpoch::from_term(Term(term));
+        if floe_model::mutant!("epoch-not-bumped") {
+            epoch = LeaderEpoch::from_term(Term(term & !1));
+        }
         let stopped = self.is_stopped() || metrics.state == ServerState::Shutdown;
         // Of the vote on disk, like the epoch beside it: openraft's own `current_leader` and state
         // run ahead of it while a vote is being written.

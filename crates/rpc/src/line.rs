@@ -126,7 +126,13 @@ impl Line {
             let pause = env.rng.jitter(backoff / 2, backoff / 2);
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(pause) => backoff = (backoff * 2).min(BACKOFF_MAX),
+                () = tokio::time::sleep(pause) => {
+                    backoff = if floe_model::mutant!("backoff-unbounded") {
+                        backoff * 8
+                    } else {
+                        (backoff * 2).min(BACKOFF_MAX)
+                    };
+                }
                 () = self.redial.notified() => backoff = BACKOFF_FIRST,
             }
         }

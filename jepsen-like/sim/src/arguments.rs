@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::mutants;
+
 /// A whole Floe cluster in one process and virtual time, broken on purpose.
 #[derive(Debug, Parser)]
 #[command(name = "floe-sim", args_conflicts_with_subcommands = true)]
@@ -24,6 +26,15 @@ pub struct Arguments {
     /// Print the faults of the seed and stop.
     #[arg(long)]
     pub print_plan: bool,
+    /// Plant this bug, and break things the way that brings it out.
+    #[arg(long, value_parser = mutant_name)]
+    pub mutant: Option<String>,
+    /// End with the first trouble that the oracle finds.
+    #[arg(long)]
+    pub stop_at_trouble: bool,
+    /// Print the smallest part of the faults with which the run still fails.
+    #[arg(long)]
+    pub shrink: bool,
     /// Write the history to this file.
     #[arg(long)]
     pub history: Option<PathBuf>,
@@ -43,6 +54,29 @@ pub enum Command {
     Check {
         /// The history.
         file: PathBuf,
+    },
+    /// List the planted bugs, one name a line; as a table with `--table`.
+    Mutants {
+        /// With area and description.
+        #[arg(long)]
+        table: bool,
+    },
+    /// Exit with 0 if the document on stdin shows that the mutant was caught.
+    Caught {
+        /// The mutant.
+        #[arg(value_parser = mutant_name)]
+        mutant: String,
+    },
+    /// Say which mutant was caught by which seed.
+    Matrix {
+        /// The first seed.
+        #[arg(long)]
+        first_seed: u64,
+        /// How many at most.
+        #[arg(long)]
+        seeds: u64,
+        /// Where `MUTANT.SEED.json` of each run lies.
+        dir: PathBuf,
     },
     /// Sum up the documents of many runs.
     Summary {
@@ -67,7 +101,20 @@ pub enum Output {
     Json,
 }
 
+fn mutant_name(name: &str) -> Result<String, String> {
+    match mutants::named(name) {
+        Some(mutant) => Ok(mutant.name.to_owned()),
+        None => Err("no such mutant: see `floe-sim mutants`".to_owned()),
+    }
+}
+
 impl Arguments {
+    /// Kinds of faults that the plan prefers.
+    pub fn bias(&self) -> &'static [&'static str] {
+        let mutant = self.mutant.as_deref().and_then(mutants::named);
+        mutant.map_or(&[], |mutant| mutant.faults)
+    }
+
     /// How long faults happen.
     pub fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -75,7 +122,11 @@ impl Arguments {
 
     /// The command that runs this again.
     pub fn reproduce(&self) -> String {
-        let command = reproduce(self.seed, self.seconds);
+        let mut command = reproduce(self.seed, self.seconds);
+        if let Some(mutant) = &self.mutant {
+            let (seed, seconds) = (self.seed, self.seconds);
+            command = format!("floe-sim --mutant {mutant} --seed {seed} --seconds {seconds}");
+        }
         match &self.plan {
             Some(plan) => format!("{command} --plan {}", plan.display()),
             None => command,

@@ -10,6 +10,9 @@ use std::time::Duration;
 use floe_jepsen::{Action, Header, History, HistoryError, Key, Recorder, Stage, read_history};
 use parking_lot::Mutex;
 
+/// Troubles that are kept: one that is true stays true at every look.
+const TROUBLES_MAX: usize = 50;
+
 /// The one history; clones write into the same.
 #[derive(Clone)]
 pub struct Book {
@@ -21,6 +24,8 @@ struct Pages {
     next_process: u64,
     /// What the workload cannot express: nodes that stop by themselves, missed deadlines.
     troubles: Vec<String>,
+    /// Why the run may show nothing, besides what the checker finds.
+    doubts: Vec<String>,
 }
 
 /// An operation that has begun.
@@ -39,6 +44,7 @@ impl Book {
             recorder: Recorder::start(Vec::new(), header)?,
             next_process: 1,
             troubles: Vec::new(),
+            doubts: Vec::new(),
         };
         Ok(Self {
             pages: Arc::new(Mutex::new(pages)),
@@ -88,7 +94,25 @@ impl Book {
     /// Notes what no workload can tolerate.
     pub fn trouble(&self, what: String) {
         tracing::error!(what, "trouble");
-        self.pages.lock().troubles.push(what);
+        let mut pages = self.pages.lock();
+        if pages.troubles.len() < TROUBLES_MAX {
+            pages.troubles.push(what);
+        }
+    }
+
+    /// Whether anything was noted.
+    pub fn has_trouble(&self) -> bool {
+        !self.pages.lock().troubles.is_empty()
+    }
+
+    /// Notes why the run may show nothing.
+    pub fn doubt(&self, why: String) {
+        self.pages.lock().doubts.push(why);
+    }
+
+    /// Doubts so far.
+    pub fn doubts(&self) -> Vec<String> {
+        self.pages.lock().doubts.clone()
     }
 
     /// Troubles so far.
@@ -101,7 +125,15 @@ impl Book {
     /// # Errors
     /// It does not fit its own format.
     pub fn read(&self) -> Result<(Vec<u8>, History), HistoryError> {
-        let bytes = self.pages.lock().recorder.output().clone();
+        let mut bytes = self.pages.lock().recorder.output().clone();
+        if floe_model::mutant!("clock-not-monotone") {
+            // The last event is from before the first one.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some(place) = text.rfind("\"t\":") {
+                let end = text[place..].find(',').map_or(text.len(), |len| place + len);
+                bytes = format!("{}\"t\":0{}", &text[..place], &text[end..]).into_bytes();
+            }
+        }
         let history = read_history(bytes.as_slice())?;
         Ok((bytes, history))
     }

@@ -3,7 +3,7 @@
 //! A [`Seat`] is a machine. Its process starts, serves, fails or is stopped; what remains
 //! between two lives is the disk, the address and the skew of its clock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,10 @@ struct Life {
     is_disk_full: bool,
     /// How often the process was started.
     starts: u32,
+    /// How often bits have rotted.
+    rots: u32,
+    /// How often it was asked to stop.
+    stops: u32,
 }
 
 /// The host name of a node.
@@ -61,6 +65,11 @@ pub fn node_name(node: u32) -> String {
 /// The host name of a client.
 pub fn client_name(client: u32) -> String {
     format!("client-{client}")
+}
+
+/// Where clients find a node.
+pub fn client_addr(node: u32) -> String {
+    format!("{}:{CLIENT_PORT}", node_name(node))
 }
 
 /// Where clients find the cluster.
@@ -143,6 +152,7 @@ impl Seat {
 
     /// Asks the process to stop.
     pub fn ask_to_stop(&self) {
+        self.life.lock().stops += 1;
         self.stop.notify_one();
     }
 
@@ -184,6 +194,62 @@ impl Seat {
     /// Lets syncs succeed again.
     pub fn repair_disk(&self) {
         self.vfs.set_fail_syncs(false);
+    }
+
+    /// Makes some syncs fail and those behind them succeed.
+    pub fn fail_syncs(&self, count: u32) {
+        self.vfs.fail_next_syncs(count);
+        self.life.lock().has_bad_disk = true;
+    }
+
+    /// Makes every step of the disk take so much longer.
+    pub fn slow_disk(&self, stall: Duration) {
+        self.vfs.set_stall(stall);
+    }
+
+    /// Flips bits of what is durable, while the machine is off.
+    pub fn rot_disk(&self, journal: bool, bits: u32) {
+        let (dir, suffix) = match journal {
+            true => ("/data/journal", ".seg"),
+            false => ("/data/p", ""),
+        };
+        let hurt = self.vfs.rot(Path::new(dir), suffix, bits);
+        tracing::info!(node = self.node_id, dir, hurt, "bits rot");
+        self.life.lock().rots += 1;
+    }
+
+    /// How often bits of its disk have rotted.
+    pub fn rots(&self) -> u32 {
+        self.life.lock().rots
+    }
+
+    /// The node's services; none while it does not run.
+    pub fn broker(&self) -> Option<Broker> {
+        self.life.lock().broker.clone()
+    }
+
+    /// The number of the node.
+    pub fn node(&self) -> u32 {
+        self.node_id
+    }
+
+    /// The same as an identity.
+    pub fn node_id(&self) -> NodeId {
+        NodeId(self.node_id.try_into().expect("a handful of nodes"))
+    }
+
+    /// Everything that a fault changes about a machine, as text: equal before and after a fault
+    /// that did nothing.
+    pub fn fingerprint(&self) -> String {
+        let life = self.life.lock();
+        let (skew_ms, bad, full, stops) = (
+            life.skew_ms,
+            life.has_bad_disk,
+            life.is_disk_full,
+            life.stops,
+        );
+        let stall = self.vfs.stall();
+        format!("{skew_ms} {bad} {full} {stops} {stall:?}")
     }
 
     /// Puts the wall clock off by this much.

@@ -14,11 +14,14 @@ mod arguments;
 mod book;
 mod cluster;
 mod machine;
+mod matrix;
+mod mutants;
 mod nemesis;
 mod net;
 mod oracle;
 mod plan;
 mod run;
+mod shrink;
 mod signals;
 mod summary;
 mod verdict;
@@ -26,7 +29,7 @@ mod workload;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,6 +53,16 @@ fn main() -> ExitCode {
             seconds,
             dir,
         }) => sum_up(dir, *first_seed..*first_seed + *seeds, *seconds),
+        Some(Command::Mutants { table }) => {
+            list_mutants(*table);
+            Ok(Verdict::Valid)
+        }
+        Some(Command::Caught { mutant }) => caught(mutant),
+        Some(Command::Matrix {
+            first_seed,
+            seeds,
+            dir,
+        }) => matrix(dir, *first_seed..*first_seed + *seeds),
         None => simulate(&arguments),
     };
     match outcome {
@@ -66,7 +79,11 @@ fn main() -> ExitCode {
 }
 
 fn simulate(arguments: &Arguments) -> Result<Verdict, Box<dyn Error>> {
-    let mut run = Run::from_seed(arguments.seed, arguments.length());
+    if let Some(mutant) = &arguments.mutant {
+        floe_model::mutants::choose(mutant);
+    }
+    let mut run = Run::from_seed(arguments.seed, arguments.length(), arguments.bias());
+    run.stops_at_trouble = arguments.stop_at_trouble;
     if let Some(path) = &arguments.plan {
         let file = BufReader::new(File::open(path)?);
         run.plan = serde_json::from_reader::<_, NemesisPlan>(file)?;
@@ -74,6 +91,11 @@ fn simulate(arguments: &Arguments) -> Result<Verdict, Box<dyn Error>> {
     run.lying_disks = arguments.lying_disks;
     if arguments.print_plan {
         println!("{}", serde_json::to_string_pretty(&run.plan)?);
+        return Ok(Verdict::Valid);
+    }
+    if arguments.shrink {
+        let smallest = shrink::shrink(arguments, run.plan)?;
+        println!("{}", serde_json::to_string_pretty(&smallest)?);
         return Ok(Verdict::Valid);
     }
     // A panic in a node is a finding, and the first thing wanted then is the way to it.
@@ -103,6 +125,38 @@ fn simulate(arguments: &Arguments) -> Result<Verdict, Box<dyn Error>> {
             Ok(failed(format!("panic: {}", text.unwrap_or_default())))
         }
     }
+}
+
+fn list_mutants(table: bool) {
+    for mutant in mutants::MUTANTS {
+        if table {
+            let faults = mutant.faults.join(", ");
+            println!("| {:?} | `{}` | {} | {faults} |", mutant.area, mutant.name, mutant.what);
+        } else {
+            println!("{}", mutant.name);
+        }
+    }
+}
+
+/// Whether the document on stdin shows that the mutant was caught.
+fn caught(name: &str) -> Result<Verdict, Box<dyn Error>> {
+    let mut document = Vec::new();
+    std::io::stdin().read_to_end(&mut document)?;
+    let mutant = mutants::named(name).ok_or("no such mutant")?;
+    Ok(match matrix::detection(mutant, &document) {
+        Some(_) => Verdict::Valid,
+        None => Verdict::Invalid,
+    })
+}
+
+fn matrix(dir: &Path, seeds: std::ops::Range<u64>) -> Result<Verdict, Box<dyn Error>> {
+    let matrix = matrix::Matrix::of(dir, seeds);
+    println!("{}", serde_json::to_string(&matrix)?);
+    Ok(if matrix.is_complete() {
+        Verdict::Valid
+    } else {
+        Verdict::Invalid
+    })
 }
 
 /// Judges a saved history.

@@ -65,6 +65,13 @@ impl Nemesis {
             .sort_by_key(|timed| std::cmp::Reverse(timed.at_ms));
     }
 
+    /// Whether something is about to happen to a machine.
+    pub fn is_due(&self, now: Duration) -> bool {
+        let planned = self.planned.last();
+        planned.is_some_and(|timed| Duration::from_millis(timed.at_ms) <= now)
+            || self.running.iter().any(|running| running.until <= now)
+    }
+
     /// Does what is due.
     pub fn step(&mut self, sim: &mut Sim<'_>) {
         let now = sim.elapsed();
@@ -96,7 +103,12 @@ impl Nemesis {
 
     /// Inflicts one fault now.
     pub fn inflict(&mut self, sim: &mut Sim<'_>, fault: Fault, lasts: Duration) {
+        let before = self.machines.fingerprint(sim);
         let (target, undo) = match self.machines.land(sim, fault) {
+            // Only what can be seen has landed.
+            Landing::Landed { target, .. } if self.machines.fingerprint(sim) == before => {
+                (target, None)
+            }
             Landing::Landed { target, undo } => (target, Some(undo)),
             Landing::Missed { target } => (target, None),
         };

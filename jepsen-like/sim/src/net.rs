@@ -15,7 +15,12 @@ use std::time::Duration;
 
 use floe_env::{Connection, Listener, Net};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 use turmoil::net::{TcpListener, TcpStream};
+
+mod breakable;
+
+use breakable::Breakable;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -35,6 +40,16 @@ struct Broken {
     cuts: BTreeMap<(String, String), u32>,
     /// Hosts whose process is gone while their kernel lives.
     processes_down: BTreeSet<String>,
+    /// Hosts that cannot accept connections, by how many faults.
+    full: BTreeMap<String, u32>,
+    /// Ends the connections of a host that exist now.
+    resets: BTreeMap<String, CancellationToken>,
+    /// How often each host's connections were reset.
+    reset_counts: BTreeMap<String, u32>,
+    /// Hosts whose messages take this long at most.
+    latencies: BTreeMap<String, Duration>,
+    /// Hosts whose messages are held back.
+    held: BTreeSet<String>,
 }
 
 impl Links {
@@ -71,6 +86,61 @@ impl Links {
         } else {
             broken.processes_down.remove(host);
         }
+    }
+
+    /// Lets a host accept no connections, or again.
+    pub fn set_full(&self, host: &str, full: bool) {
+        let mut broken = self.broken.lock();
+        let faults = broken.full.entry(host.to_owned()).or_default();
+        *faults = if full {
+            *faults + 1
+        } else {
+            faults.saturating_sub(1)
+        };
+    }
+
+    /// Breaks all connections of a host.
+    pub fn reset(&self, host: &str) {
+        let mut broken = self.broken.lock();
+        if let Some(connections) = broken.resets.remove(host) {
+            *broken.reset_counts.entry(host.to_owned()).or_default() += 1;
+            drop(broken);
+            connections.cancel();
+        }
+    }
+
+    /// Notes how long a host's messages take.
+    pub fn note_latency(&self, host: &str, latency: Duration) {
+        let mut broken = self.broken.lock();
+        broken.latencies.insert(host.to_owned(), latency);
+    }
+
+    /// Notes whether a host's messages are held back.
+    pub fn note_held(&self, host: &str, held: bool) {
+        let mut broken = self.broken.lock();
+        if held {
+            broken.held.insert(host.to_owned());
+        } else {
+            broken.held.remove(host);
+        }
+    }
+
+    /// Whether a direction is cut now.
+    pub fn cuts(&self, from: &str, to: &str) -> bool {
+        let direction = (from.to_owned(), to.to_owned());
+        self.broken.lock().cuts.contains_key(&direction)
+    }
+
+    /// Whether a host cannot accept connections.
+    pub fn is_full(&self, host: &str) -> bool {
+        let broken = self.broken.lock();
+        broken.full.get(host).is_some_and(|faults| *faults > 0)
+    }
+
+    /// Cancelled when the connections that `host` has now are reset.
+    fn reset_of(&self, host: &str) -> CancellationToken {
+        let mut broken = self.broken.lock();
+        broken.resets.entry(host.to_owned()).or_default().clone()
     }
 
     fn is_cut(&self, one: &str, other: &str) -> bool {
@@ -126,6 +196,7 @@ impl Net for SimNet {
         Box::pin(async move {
             let stream = self.connect_stream(addr).await?;
             let peer_addr = stream.peer_addr()?;
+            let stream = Breakable::new(stream, self.links.reset_of(&self.host));
             Ok(Connection {
                 stream: Box::new(stream),
                 peer_addr,
@@ -140,6 +211,8 @@ impl Net for SimNet {
             Ok(Box::new(SimListener {
                 listener,
                 local_addr,
+                host: self.host.clone(),
+                links: self.links.clone(),
             }) as Box<dyn Listener>)
         })
     }
@@ -148,12 +221,19 @@ impl Net for SimNet {
 struct SimListener {
     listener: TcpListener,
     local_addr: SocketAddr,
+    host: String,
+    links: Links,
 }
 
 impl Listener for SimListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
         Box::pin(async move {
             let (stream, peer_addr) = self.listener.accept().await?;
+            if self.links.is_full(&self.host) {
+                // EMFILE: the kernel keeps the connection waiting; here it is gone.
+                return Err(io::Error::from_raw_os_error(24));
+            }
+            let stream = Breakable::new(stream, self.links.reset_of(&self.host));
             Ok(Connection {
                 stream: Box::new(stream),
                 peer_addr,

@@ -1,77 +1,227 @@
 //! Invariants that only somebody inside the cluster can see.
 //!
-//! Looks at every node's own view between steps: at most one node ever leads a group in an
-//! epoch, epochs of a node's view never fall within a life, and neither does a high watermark.
+//! Looks at every node between steps of the simulation, and once more right before anything is
+//! broken, so that what a crash may not take away is known. What is looked at is what the nodes
+//! hold in memory: logs, votes, roles, replicated states. A violation is a trouble of the run.
+//!
+//! The oracle that saw too little says so: a run whose oracle was blind proves nothing.
+
+mod leaders;
+mod logs;
+mod promises;
+mod states;
 
 use std::collections::BTreeMap;
 
-use floe_broker::NodeStatus;
-use floe_model::{LeaderEpoch, NodeId, Offset, RaftGroupId};
+use floe_broker::Broker;
+use floe_model::{NodeId, Offset, RaftGroupId, ReplicaId};
+use floe_raft::{Ballot, GroupLog, LogProgress, RaftGroup, Role};
 
 use crate::book::Book;
 use crate::cluster::Seat;
+use crate::signals::Signals;
+use crate::workload::TOPIC;
+
+use leaders::Leaders;
+use logs::Logs;
+use promises::Promises;
+use states::States;
+
+/// Looks per look at replicated states, which are read as a whole.
+const STATES_PERIOD: u64 = 20;
+/// Looks without which a run says nothing.
+const LOOKS_MIN: u64 = 100;
 
 /// What was seen so far.
 #[derive(Default)]
 pub struct Oracle {
-    leaders: BTreeMap<(RaftGroupId, LeaderEpoch), NodeId>,
-    views: BTreeMap<(NodeId, RaftGroupId), View>,
+    nodes: BTreeMap<u32, NodeSight>,
+    leaders: Leaders,
+    logs: Logs,
+    promises: Promises,
+    states: States,
+    /// The Raft groups of the topic's partitions.
+    partitions: BTreeMap<u32, RaftGroupId>,
+    looks: u64,
 }
 
-struct View {
-    /// The life of the node in which this was seen.
+/// A node as it was last seen; of one that is down, what it held in the end.
+#[derive(Default)]
+struct NodeSight {
     starts: u32,
-    epoch: LeaderEpoch,
-    high_watermark: Offset,
+    rots: u32,
+    /// Whether this start was not looked at yet.
+    is_new: bool,
+    is_up: bool,
+    replicas: BTreeMap<RaftGroupId, ReplicaSight>,
+    /// The same of the life before.
+    before: BTreeMap<RaftGroupId, ReplicaSight>,
+}
+
+/// One replica at one look.
+#[derive(Clone)]
+struct ReplicaSight {
+    node: NodeId,
+    replica_id: ReplicaId,
+    log: GroupLog,
+    progress: LogProgress,
+    ballot: Ballot,
+    role: Role,
 }
 
 impl Oracle {
     /// Compares what the nodes say now with what they said before.
-    pub fn look(&mut self, seats: &[Seat], book: &Book) {
+    pub fn look(&mut self, seats: &[Seat], signals: &Signals, book: &Book) {
+        if floe_model::mutant!("oracle-blind") {
+            return;
+        }
+        self.looks += 1;
         for seat in seats {
-            if let Some(status) = seat.status() {
-                self.compare(&status, seat.starts(), book);
-            }
+            self.see(seat, book);
+        }
+        self.leaders.compare(&self.nodes, book);
+        self.logs.compare(&self.nodes, book);
+        self.check_acknowledged(signals, book);
+        if self.looks.is_multiple_of(STATES_PERIOD) {
+            self.look_at_states(seats, book);
         }
     }
 
-    fn compare(&mut self, status: &NodeStatus, starts: u32, book: &Book) {
-        let node = status.node_id;
-        for partition in &status.partitions {
-            let group = partition.raft_group;
-            let epoch = partition.leader_epoch;
-            // What a node says of others is hearsay; that it leads it must know.
-            if partition.leader == Some(node) {
-                let first = *self.leaders.entry((group, epoch)).or_insert(node);
-                if first != node {
-                    book.trouble(format!(
-                        "{group} has two leaders in epoch {epoch}: {first} and {node}"
-                    ));
+    /// Looks at the replicated states of all nodes.
+    pub fn look_at_states(&mut self, seats: &[Seat], book: &Book) {
+        for broker in seats.iter().filter_map(Seat::broker) {
+            self.states.compare(&broker, book);
+        }
+    }
+
+    /// Why the run shows nothing, if the oracle did not see enough.
+    pub fn doubt(&self) -> Option<String> {
+        let compared = self.logs.compared();
+        (self.looks < LOOKS_MIN || compared == 0 || self.states.compared() == 0).then(|| {
+            format!(
+                "the oracle looked {} times and compared {compared} logs and {} states",
+                self.looks,
+                self.states.compared()
+            )
+        })
+    }
+
+    /// Why the replicas are not all equal yet.
+    pub fn unsettled(&self, seats: &[Seat]) -> Option<String> {
+        let brokers: Vec<Broker> = seats.iter().filter_map(Seat::broker).collect();
+        if brokers.len() < seats.len() {
+            return Some("a node is down".to_owned());
+        }
+        let states = brokers.iter().map(Broker::metadata_state);
+        let newest = states.max_by_key(|state| state.version())?;
+        for set in newest.replica_sets() {
+            let group = set.raft_group;
+            let mut ends = Vec::new();
+            for replica in &set.replicas {
+                let node = u32::from(replica.node_id.0);
+                let sight = self.nodes.get(&node).and_then(|seen| {
+                    let sight = seen.replicas.get(&group)?;
+                    (sight.replica_id == replica.replica_id).then_some(sight)
+                });
+                let Some(sight) = sight else {
+                    return Some(format!("{group} is not open on {}", replica.node_id));
+                };
+                let progress = sight.progress;
+                if progress.is_damaged {
+                    return Some(format!("{group} on {} is damaged", replica.node_id));
                 }
+                ends.push((progress.durable, progress.last));
             }
-            let view = View {
-                starts,
-                epoch,
-                high_watermark: partition.high_watermark,
-            };
-            let Some(before) = self.views.insert((node, group), view) else {
+            if ends.iter().any(|end| *end != ends[0] || end.0 != end.1) {
+                return Some(format!("the logs of {group} end at {ends:?}"));
+            }
+        }
+        None
+    }
+
+    fn see(&mut self, seat: &Seat, book: &Book) {
+        let sight = self.nodes.entry(seat.node()).or_default();
+        let starts = seat.starts();
+        if sight.starts != starts {
+            // Of a start that nobody saw a replica of, the life before it counts.
+            let ended = std::mem::take(&mut sight.replicas);
+            sight.before.extend(ended);
+            (sight.starts, sight.is_new) = (starts, true);
+        }
+        if sight.rots != seat.rots() {
+            // What rotted may be missing, and is made good by the others.
+            sight.rots = seat.rots();
+            sight.before.clear();
+        }
+        let broker = seat.broker();
+        sight.is_up = broker.is_some();
+        let Some(broker) = broker else {
+            for replica in sight.replicas.values_mut() {
+                replica.progress = replica.log.progress();
+            }
+            return;
+        };
+        let replicas = broker.replicas();
+        let is_open = |group: &RaftGroupId| replicas.iter().any(|raft| raft.id() == *group);
+        sight.replicas.retain(|group, _| is_open(group));
+        for raft in &replicas {
+            let seen = ReplicaSight::of(seat, raft);
+            let group = raft.id();
+            if let Some(before) = sight.before.remove(&group) {
+                self.promises.check_restart(group, &before, &seen, book);
+            }
+            if let Some(before) = sight.replicas.get(&group) {
+                self.promises.check_life(group, before, &seen, book);
+            }
+            sight.replicas.insert(group, seen);
+        }
+        if self.partitions.is_empty() {
+            let status = broker.status();
+            let ours = status
+                .partitions
+                .iter()
+                .filter(|one| one.topic.as_str() == TOPIC);
+            let found = ours.map(|one| (one.partition.0, one.raft_group));
+            self.partitions = found.collect();
+        }
+    }
+
+    /// What a client was told to be in the log must be committed somewhere.
+    fn check_acknowledged(&mut self, signals: &Signals, book: &Book) {
+        let mut furthest: BTreeMap<u32, Offset> = BTreeMap::new();
+        for (partition, offset) in signals.take_placed() {
+            let known = furthest.entry(partition).or_insert(offset);
+            *known = offset.max(*known);
+        }
+        for (partition, offset) in furthest {
+            let Some(group) = self.partitions.get(&partition) else {
                 continue;
             };
-            if before.starts != starts {
-                continue;
-            }
-            if epoch < before.epoch {
+            let sights = self.nodes.values();
+            let known = sights.filter_map(|sight| {
+                let here = sight.replicas.get(group).or(sight.before.get(group))?;
+                Some(here.progress.high_watermark)
+            });
+            let committed = known.max().unwrap_or_default();
+            if offset >= committed {
                 book.trouble(format!(
-                    "{group} on {node}: epoch fell {} to {epoch}",
-                    before.epoch
+                    "{group}: offset {offset} is acknowledged and only those below {committed} \
+                     are committed anywhere"
                 ));
             }
-            if partition.high_watermark < before.high_watermark {
-                book.trouble(format!(
-                    "{group} on {node}: high watermark fell {} to {}",
-                    before.high_watermark, partition.high_watermark
-                ));
-            }
+        }
+    }
+}
+
+impl ReplicaSight {
+    fn of(seat: &Seat, raft: &RaftGroup) -> Self {
+        Self {
+            node: seat.node_id(),
+            replica_id: raft.replica_id(),
+            log: raft.log().clone(),
+            progress: raft.log().progress(),
+            ballot: raft.ballot(),
+            role: raft.role(),
         }
     }
 }

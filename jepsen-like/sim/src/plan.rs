@@ -4,7 +4,8 @@
 //! can be made from a failing one by leaving faults out. Times count from the moment the
 //! workload starts.
 
-use floe_env::Rng;
+mod dice;
+
 use serde::{Deserialize, Serialize};
 
 /// All faults of a run, in order of time.
@@ -18,6 +19,8 @@ pub struct NemesisPlan {
     pub length_ms: u64,
     /// The faults.
     pub faults: Vec<TimedFault>,
+    /// Faults that must land, or the run shows nothing: thirty a minute.
+    pub faults_min: u64,
     /// Whether all nodes lose power once more before the final reading.
     pub final_power_cut: bool,
 }
@@ -132,6 +135,47 @@ pub enum Fault {
         /// At most this long.
         latency_ms: u64,
     },
+    /// Every step of a disk takes long.
+    DiskSlow {
+        /// Whose.
+        victim: Victim,
+        /// On average this much longer.
+        stall_ms: u64,
+    },
+    /// A disk fails some syncs and then works as if nothing had been: the node must not believe
+    /// the syncs behind them.
+    SyncFailsOnce {
+        /// Whose.
+        victim: Victim,
+        /// How many syncs fail.
+        syncs: u32,
+    },
+    /// A machine loses power, and bits that were durable are wrong when it is back.
+    Rot {
+        /// Whose.
+        node: u32,
+        /// In the journal, or in what was written out of it.
+        journal: bool,
+        /// How many bits.
+        bits: u32,
+    },
+    /// All connections of a node break at once.
+    Reset {
+        /// Whose.
+        victim: Victim,
+    },
+    /// Messages to and from a node are held back and arrive all together in the end.
+    Hold {
+        /// Whose.
+        victim: Victim,
+    },
+    /// A node cannot accept connections: it is out of descriptors.
+    AcceptFails {
+        /// Whose.
+        victim: Victim,
+    },
+    /// Leaderships are moved around all the time.
+    Storm,
     /// A node's wall clock is off.
     Skew {
         /// Whose.
@@ -158,171 +202,28 @@ impl Fault {
             Self::DiskFull { .. } => "disk-full",
             Self::DiskStops { .. } => "disk-stops",
             Self::Slow { .. } => "slow",
+            Self::DiskSlow { .. } => "disk-slow",
+            Self::SyncFailsOnce { .. } => "sync-fails-once",
+            Self::Rot { .. } => "rot",
+            Self::Reset { .. } => "reset",
+            Self::Hold { .. } => "hold",
+            Self::AcceptFails { .. } => "accept-fails",
+            Self::Storm => "storm",
             Self::Skew { .. } => "skew",
         }
     }
 }
 
-/// Of a seed's plan; a plan from a file may say otherwise.
-const NODES: u32 = 3;
-const PARTITIONS: u32 = 4;
-/// Before the first fault, so that something is there to be lost.
-const WARMUP_MS: u64 = 2_000;
-
-impl NemesisPlan {
-    /// The plan of a seed.
-    pub fn from_seed(rng: &Rng, length_ms: u64, clients: u32) -> Self {
-        let dice = Dice {
-            rng: rng.clone(),
-            nodes: NODES,
-            clients,
-        };
-        // Some runs are calm and some are storms.
-        let pause_ms = 300 + rng.below(1_700);
-        let mut faults = Vec::new();
-        let mut at_ms = WARMUP_MS.min(length_ms / 4);
-        while at_ms < length_ms {
-            let fault = dice.fault();
-            let for_ms = dice.duration_ms();
-            faults.push(TimedFault {
-                at_ms,
-                for_ms,
-                fault,
-            });
-            if rng.chance(0.1) {
-                at_ms = dice.crash_loop(at_ms, &mut faults);
-            }
-            at_ms += 50 + rng.below(2 * pause_ms);
-        }
-        Self {
-            nodes: NODES,
-            partitions: PARTITIONS,
-            length_ms,
-            faults,
-            final_power_cut: rng.chance(0.5),
-        }
-    }
-}
-
-struct Dice {
-    rng: Rng,
-    nodes: u32,
-    clients: u32,
-}
-
-impl Dice {
-    fn fault(&self) -> Fault {
-        let torn = self.rng.chance(0.5);
-        match self.rng.below(26) {
-            0..4 => Fault::Kill {
-                victim: self.victim(),
-            },
-            4..5 => Fault::Stop {
-                victim: self.victim(),
-            },
-            5..8 => Fault::PowerCut {
-                victim: self.victim(),
-                torn,
-            },
-            8..9 => Fault::PowerCutAll { torn },
-            9..11 => {
-                let (a, b) = self.pair();
-                Fault::Cut { a, b }
-            }
-            11..13 => {
-                let (from, to) = self.pair();
-                Fault::CutOneWay { from, to }
-            }
-            13..16 => Fault::Isolate {
-                victim: self.victim(),
-            },
-            16..17 => Fault::HalfDeaf {
-                victim: self.victim(),
-                deaf: self.rng.chance(0.5),
-            },
-            17..19 => Fault::CutClient {
-                client: self.one_of(self.clients),
-                node: self.one_of(self.nodes),
-            },
-            19..20 => Fault::DiskFails {
-                victim: self.victim(),
-            },
-            20..21 => Fault::DiskFull {
-                victim: self.victim(),
-            },
-            21..23 => Fault::DiskStops {
-                victim: self.victim(),
-                operations: self.rng.below(60),
-                torn,
-            },
-            23..25 => Fault::Slow {
-                victim: self.victim(),
-                latency_ms: 20 + self.rng.below(1_000),
-            },
-            _ => Fault::Skew {
-                node: self.one_of(self.nodes),
-                skew_ms: i64::try_from(self.rng.below(120_000)).unwrap_or(0) - 60_000,
-            },
-        }
-    }
-
-    /// One node dies again and again while it recovers. Returns when that ends.
-    fn crash_loop(&self, mut at_ms: u64, faults: &mut Vec<TimedFault>) -> u64 {
-        let victim = Victim::Node(self.one_of(self.nodes));
-        for _ in 0..2 + self.rng.below(5) {
-            let for_ms = 1 + self.rng.below(30);
-            let torn = self.rng.chance(0.5);
-            let fault = if self.rng.chance(0.5) {
-                Fault::Kill { victim }
-            } else {
-                Fault::PowerCut { victim, torn }
-            };
-            faults.push(TimedFault {
-                at_ms,
-                for_ms,
-                fault,
-            });
-            at_ms += for_ms + 5 + self.rng.below(150);
-        }
-        at_ms
-    }
-
-    /// Mostly around the timeouts that decide who is gone, sometimes far beyond them.
-    fn duration_ms(&self) -> u64 {
-        match self.rng.below(4) {
-            0 => self.rng.below(150),
-            1 | 2 => 150 + self.rng.below(1_500),
-            _ => 1_500 + self.rng.below(5_000),
-        }
-    }
-
-    fn victim(&self) -> Victim {
-        match self.rng.below(5) {
-            0 | 1 => Victim::BusiestLeader,
-            2 => Victim::Controller,
-            _ => Victim::Node(self.one_of(self.nodes)),
-        }
-    }
-
-    fn one_of(&self, count: u32) -> u32 {
-        1 + u32::try_from(self.rng.below(u64::from(count))).unwrap_or(0)
-    }
-
-    fn pair(&self) -> (u32, u32) {
-        let a = self.one_of(self.nodes);
-        let b = 1 + (a - 1 + self.one_of(self.nodes - 1)) % self.nodes;
-        (a, b)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use floe_env::Rng;
+
     use super::*;
 
     #[test]
     fn equal_seeds_give_equal_plans_and_json_keeps_them() {
         for seed in 0..50 {
-            let plan = || NemesisPlan::from_seed(&Rng::from_seed(seed), 30_000, 3);
+            let plan = || NemesisPlan::from_seed(&Rng::from_seed(seed), 30_000, 3, &[]);
             assert_eq!(plan(), plan());
             let json = serde_json::to_string(&plan()).expect("a plan is plain data");
             assert_eq!(
@@ -336,6 +237,7 @@ mod tests {
                 _ => false,
             };
             assert!(!plan().faults.iter().any(cut_from_itself));
+            assert!(plan().faults.len() >= 18, "thirty and some a minute");
         }
     }
 }

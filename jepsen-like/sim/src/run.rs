@@ -18,13 +18,17 @@ use crate::oracle::Oracle;
 use crate::plan::{Fault, NemesisPlan};
 use crate::signals::{Phase, Signals};
 use crate::verdict::Verdict;
-use crate::workload::{TOPIC, Topic, Workload, churn, client_host, drain, make_topic};
+use crate::workload::{
+    TOPIC, Topic, Workload, churn, client_host, compare_replicas, drain, make_topic, probe, storm,
+    trim,
+};
 
 const CLIENTS: u32 = 3;
 /// Replicas of each partition.
 const REPLICATION: u32 = 3;
 
 /// Limits of virtual time; to miss one is a liveness failure.
+const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 const SETUP_LIMIT: Duration = Duration::from_secs(30);
 const CONVERGE_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -33,6 +37,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 const DARK: Duration = Duration::from_secs(1);
 /// Between two looks of the oracle.
 const ORACLE_PERIOD_STEPS: u64 = 10;
+/// Between two looks whether all replicas are equal.
+const SETTLE_PERIOD_STEPS: u64 = 50;
 
 /// Everything that decides a run.
 pub struct Run {
@@ -42,18 +48,21 @@ pub struct Run {
     pub plan: NemesisPlan,
     /// Whether the disks lie, so that the run must fail.
     pub lying_disks: bool,
+    /// Whether the first trouble ends the run: enough for who asks whether there is one.
+    pub stops_at_trouble: bool,
 }
 
 impl Run {
     /// A run whose plan follows from the seed.
-    pub fn from_seed(seed: u64, length: Duration) -> Self {
+    pub fn from_seed(seed: u64, length: Duration, bias: &[&str]) -> Self {
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let rng = Rng::from_seed(seed).fork();
-        let plan = NemesisPlan::from_seed(&rng, length_ms, CLIENTS);
+        let plan = NemesisPlan::from_seed(&rng, length_ms, CLIENTS, bias);
         Self {
             seed,
             plan,
             lying_disks: false,
+            stops_at_trouble: false,
         }
     }
 
@@ -67,13 +76,19 @@ impl Run {
         let max_latency = Duration::from_millis(1 + rng.below(8));
         let mut sim = self.builder(max_latency).build();
         let mut stage = Stage::set(&mut sim, &rng, max_latency, &self.plan, &book);
-        stage.play(&mut sim, self)?;
+        stage.stops_at_trouble = self.stops_at_trouble;
+        match stage.play(&mut sim, self) {
+            Err(error) if error.is::<Troubled>() => {}
+            played => played?,
+        }
+        if let Some(doubt) = stage.oracle.doubt() {
+            book.doubt(doubt);
+        }
         Verdict::of(self.seed, &book, stage.nemesis.landed())
     }
 
     fn header(&self) -> Header {
         let fault = |timed| serde_json::to_string(timed).expect("a fault is plain data");
-        let planned = u64::try_from(self.plan.faults.len()).unwrap_or(u64::MAX);
         Header {
             schema: SCHEMA,
             seed: self.seed,
@@ -81,7 +96,7 @@ impl Run {
             plan: Plan {
                 workload: "append-and-read".to_owned(),
                 nemesis: self.plan.faults.iter().map(fault).collect(),
-                faults_min: planned / 3,
+                faults_min: self.plan.faults_min,
                 dense_offsets: true,
                 ..Plan::default()
             },
@@ -113,7 +128,27 @@ struct Stage {
     oracle: Oracle,
     book: Book,
     steps: u64,
+    stops_at_trouble: bool,
 }
+
+/// What a client host of its own does.
+#[derive(Clone, Copy)]
+enum Extra {
+    Prober,
+    Trimmer,
+}
+
+/// The run ended with the first trouble.
+#[derive(Debug)]
+struct Troubled;
+
+impl std::fmt::Display for Troubled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("in trouble")
+    }
+}
+
+impl std::error::Error for Troubled {}
 
 impl Stage {
     fn set(
@@ -157,12 +192,28 @@ impl Stage {
                 Ok(())
             });
         }
+        for (name, work) in [("prober", Extra::Prober), ("trimmer", Extra::Trimmer)] {
+            let (workload, rng, links) = (workload.clone(), rng.fork(), links.clone());
+            sim.client(name, async move {
+                let env = client_env(name, &rng, &links);
+                match work {
+                    Extra::Prober => probe(&workload, &env).await,
+                    Extra::Trimmer => trim(&workload, &env).await,
+                }
+                Ok(())
+            });
+        }
         let (rng, director_links) = (rng.fork(), links.clone());
+        let logs = seats.clone();
         sim.client("director", async move {
             let env: Env = client_env("director", &rng, &director_links);
             make_topic(&workload, &env, REPLICATION).await;
-            churn(&workload, &env).await;
+            tokio::join!(churn(&workload, &env), storm(&workload, &env));
             workload.signals.until(Phase::Drain).await;
+            if floe_model::mutant!("drain-skipped") {
+                return Ok(());
+            }
+            compare_replicas(&workload.book, &logs, DRAIN_LIMIT).await;
             if !drain(&workload, &env, DRAIN_LIMIT).await {
                 workload
                     .book
@@ -175,6 +226,7 @@ impl Stage {
             clients: CLIENTS,
             links,
             max_latency,
+            signals: signals.clone(),
         };
         let nemesis = Nemesis::new(machines, book.clone());
         Self {
@@ -184,6 +236,7 @@ impl Stage {
             oracle: Oracle::default(),
             book: book.clone(),
             steps: 0,
+            stops_at_trouble: false,
         }
     }
 
@@ -211,10 +264,17 @@ impl Stage {
                 CONVERGE_LIMIT.as_secs(),
             ));
         }
+        if !self.until(sim, CONVERGE_LIMIT, |_, _| signals.consumed_count() == all)? {
+            self.book.trouble(format!(
+                "the group committed only {} of {all} partitions since all was healed",
+                signals.consumed_count(),
+            ));
+        }
         self.signals.enter(Phase::Stop);
         if !self.until(sim, STOP_LIMIT, |_, _| signals.finished() == CLIENTS)? {
             self.book.trouble("a client did not stop".to_owned());
         }
+        self.settle(sim)?;
         if plan.final_power_cut {
             self.nemesis
                 .inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
@@ -222,6 +282,23 @@ impl Stage {
         }
         self.signals.enter(Phase::Drain);
         self.until(sim, DRAIN_LIMIT * 2, |_, is_finished| is_finished)?;
+        Ok(())
+    }
+
+    /// All replicas must become equal when nobody writes any more.
+    fn settle(&mut self, sim: &mut Sim<'_>) -> turmoil::Result {
+        let is_equal = |stage: &Self, _| {
+            stage.steps % SETTLE_PERIOD_STEPS == 0
+                && stage.oracle.unsettled(&stage.seats).is_none()
+        };
+        if !self.until(sim, SETTLE_LIMIT, is_equal)? && !floe_model::mutant!("oracle-blind") {
+            let why = self.oracle.unsettled(&self.seats).unwrap_or_default();
+            self.book.trouble(format!(
+                "the replicas are not equal {} s after the last write: {why}",
+                SETTLE_LIMIT.as_secs()
+            ));
+        }
+        self.oracle.look_at_states(&self.seats, &self.book);
         Ok(())
     }
 
@@ -235,11 +312,17 @@ impl Stage {
         let end = sim.elapsed() + limit;
         while sim.elapsed() < end {
             machine::set_clocks(sim.elapsed());
+            if self.nemesis.is_due(sim.elapsed()) {
+                self.oracle.look(&self.seats, &self.signals, &self.book);
+            }
             self.nemesis.step(sim);
             let is_finished = sim.step()?;
             self.steps += 1;
             if self.steps % ORACLE_PERIOD_STEPS == 0 {
-                self.oracle.look(&self.seats, &self.book);
+                self.oracle.look(&self.seats, &self.signals, &self.book);
+                if self.stops_at_trouble && self.book.has_trouble() {
+                    return Err(Troubled.into());
+                }
             }
             if is_done(self, is_finished) {
                 return Ok(true);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use floe_model::Offset;
 use parking_lot::Mutex;
 
 /// Where a run stands. Later phases are greater.
@@ -36,6 +37,12 @@ struct State {
     is_topic_ready: bool,
     /// Partitions acknowledged since everything was healed.
     converged: BTreeSet<u32>,
+    /// Partitions that the group committed since everything was healed.
+    consumed: BTreeSet<u32>,
+    /// Acknowledged since the oracle looked: partition and offset.
+    placed: Vec<(u32, Offset)>,
+    /// How many faults want leaderships to move.
+    storms: u32,
     /// Client hosts whose workers have finished.
     finished: u32,
 }
@@ -48,6 +55,9 @@ impl Signals {
                 phase: Phase::Setup,
                 is_topic_ready: false,
                 converged: BTreeSet::new(),
+                consumed: BTreeSet::new(),
+                placed: Vec::new(),
+                storms: 0,
                 finished: 0,
             })),
         }
@@ -81,9 +91,43 @@ impl Signals {
         self.state.lock().is_topic_ready
     }
 
-    /// A partition acknowledged a record.
-    pub fn acknowledged(&self, partition: u32) {
+    /// The group committed a partition.
+    pub fn consumed(&self, partition: u32) {
         let mut state = self.state.lock();
+        if state.phase == Phase::Converge {
+            state.consumed.insert(partition);
+        }
+    }
+
+    /// How many partitions the group committed since everything was healed.
+    pub fn consumed_count(&self) -> usize {
+        self.state.lock().consumed.len()
+    }
+
+    /// What was acknowledged since the last call.
+    pub fn take_placed(&self) -> Vec<(u32, Offset)> {
+        std::mem::take(&mut self.state.lock().placed)
+    }
+
+    /// Whether leaderships are to be moved now.
+    pub fn is_storm(&self) -> bool {
+        self.state.lock().storms > 0
+    }
+
+    /// Begins or ends moving leaderships.
+    pub fn set_storm(&self, storm: bool) {
+        let mut state = self.state.lock();
+        state.storms = if storm {
+            state.storms + 1
+        } else {
+            state.storms.saturating_sub(1)
+        };
+    }
+
+    /// A partition acknowledged a record at this offset.
+    pub fn acknowledged(&self, partition: u32, offset: Offset) {
+        let mut state = self.state.lock();
+        state.placed.push((partition, offset));
         if state.phase == Phase::Converge {
             state.converged.insert(partition);
         }

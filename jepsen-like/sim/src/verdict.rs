@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use floe_jepsen::{Doubt, Findings, Report, check};
+use floe_jepsen::{Findings, History, Report, check};
 use serde::Serialize;
 
 use crate::book::Book;
+
+mod canary;
 
 /// The document that a run ends with.
 #[derive(Debug, Serialize)]
@@ -27,7 +29,7 @@ pub struct Verdict {
     /// What happened that may not happen, in words.
     pub troubles: Vec<String>,
     /// Why a run without anomalies shows nothing.
-    pub doubts: Vec<Doubt>,
+    pub doubts: Vec<serde_json::Value>,
     /// How to run it again.
     pub reproduce: String,
     /// The history, for those who want it.
@@ -47,7 +49,11 @@ impl Verdict {
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let (bytes, history) = book.read()?;
         let troubles = book.troubles();
-        let report = check(&history);
+        let report = look(&history);
+        let mut doubts = book.doubts();
+        if report.anomalies.is_empty() && !canary::is_found(&history, look) {
+            doubts.push("the checker does not find what is planted in the history".to_owned());
+        }
         let mut trace = Fnv64::default();
         trace.add(&bytes);
         for trouble in &troubles {
@@ -55,26 +61,47 @@ impl Verdict {
         }
         Ok(Self {
             seed,
-            verdict: verdict(&report, &troubles),
+            verdict: verdict(&report, &troubles, &doubts),
             trace: format!("{:016x}", trace.0),
             acked: report.sent_ok,
             polled: report.polled_ok,
             faults: landed.clone(),
             anomalies: named(&report)?,
             troubles,
-            doubts: report.doubts,
+            doubts: all_doubts(&report, doubts)?,
             reproduce: String::new(),
             history: bytes,
         })
     }
 }
 
-fn verdict(report: &Report, troubles: &[String]) -> floe_jepsen::Verdict {
-    if troubles.is_empty() {
-        report.verdict
-    } else {
-        floe_jepsen::Verdict::Invalid
+fn look(history: &History) -> Report {
+    if floe_model::mutant!("checker-skips") {
+        let mut report = check(history);
+        report.anomalies.clear();
+        report.doubts.clear();
+        report.verdict = floe_jepsen::Verdict::Valid;
+        return report;
     }
+    check(history)
+}
+
+fn verdict(report: &Report, troubles: &[String], doubts: &[String]) -> floe_jepsen::Verdict {
+    use floe_jepsen::Verdict as V;
+    match (report.verdict, troubles.is_empty(), doubts.is_empty()) {
+        (V::Invalid, _, _) | (_, false, _) => V::Invalid,
+        (V::Valid, true, true) => V::Valid,
+        (V::Valid | V::Unknown, true, _) => V::Unknown,
+    }
+}
+
+fn all_doubts(
+    report: &Report,
+    doubts: Vec<String>,
+) -> Result<Vec<serde_json::Value>, serde_json::Error> {
+    let found = report.doubts.iter().map(serde_json::to_value);
+    let ours = doubts.into_iter().map(|doubt| Ok(doubt.into()));
+    found.chain(ours).collect()
 }
 
 /// Findings under the names of their kinds.
@@ -91,7 +118,7 @@ fn named(report: &Report) -> Result<BTreeMap<String, Findings>, serde_json::Erro
 }
 
 /// FNV-1a, 64 bits.
-struct Fnv64(u64);
+pub struct Fnv64(pub u64);
 
 impl Default for Fnv64 {
     fn default() -> Self {
@@ -100,7 +127,8 @@ impl Default for Fnv64 {
 }
 
 impl Fnv64 {
-    fn add(&mut self, bytes: &[u8]) {
+    /// Takes bytes in.
+    pub fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -3,16 +3,24 @@
 //! Every operation goes into the [`Book`](crate::book::Book). An operation that failed counts as
 //! not done only where the client says so for certain.
 
+mod bytes_compared;
 mod churn;
 mod drain;
 mod group_member;
+mod probe;
 mod produce;
 mod read;
 mod setup;
+mod storm;
+mod trim;
 
+pub use bytes_compared::compare_replicas;
 pub use churn::churn;
 pub use drain::drain;
+pub use probe::probe;
 pub use setup::make_topic;
+pub use storm::storm;
+pub use trim::trim;
 
 use std::time::Duration;
 

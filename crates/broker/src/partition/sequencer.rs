@@ -132,6 +132,9 @@ impl Sequencer {
             let unapplied = self.overlay.get(&id).unwrap_or(&none);
             match judge(identity, producers.get(id), unapplied) {
                 Verdict::Append => self.missing.forget(identity),
+                Verdict::Applied(_) if floe_model::mutant!("dedupe-forgotten") => {}
+                Verdict::OutOfOrder if floe_model::mutant!("sequence-gap-accepted") => {}
+                Verdict::Fenced if floe_model::mutant!("producer-fence-missing") => {}
                 Verdict::UnknownProducer => self.wait_for_the_one_before(identity, now)?,
                 Verdict::Applied(base_offset) => {
                     self.missing.placed(identity);
@@ -216,10 +219,9 @@ impl Sequencer {
                 return;
             };
             let placed = Placed { base_offset, epoch };
-            for waiter in accepted
-                .waiters
-                .extract_if(.., |waiter| waiter.acks == Acks::Leader)
-            {
+            for waiter in accepted.waiters.extract_if(.., |waiter| {
+                waiter.acks == Acks::Leader || floe_model::mutant!("ack-before-quorum")
+            }) {
                 // Who left does not want to know.
                 drop(waiter.answer.send(Ok(placed)));
             }
@@ -238,7 +240,9 @@ impl Sequencer {
             };
             self.uncover(accepted.producer, |unapplied| unapplied <= *id);
             let placed = Placed { base_offset, epoch };
-            base_offset = base_offset + accepted.offset_count;
+            if !floe_model::mutant!("offsets-miscounted") {
+                base_offset = base_offset + accepted.offset_count;
+            }
             accepted.answer(&Ok(placed));
         }
     }
@@ -290,6 +294,9 @@ impl Sequencer {
     /// knows. In the same epoch nothing is accepted before all of it is settled.
     pub(crate) fn let_go(&mut self, now: Duration) {
         self.refuse_queue(&ErrorCode::NotLeader.into(), now);
+        if floe_model::mutant!("acked-in-transfer") {
+            return;
+        }
         for accepted in std::mem::take(&mut self.accepted).into_values() {
             accepted.answer(&Err(ErrorCode::Timeout.into()));
         }

@@ -30,6 +30,15 @@ pub(crate) enum SnapshotError {
 }
 
 pub(crate) fn encode(state: &PartitionState) -> Bytes {
+    if floe_model::mutant!("dedupe-lost-in-snapshot") {
+        let mut forgetful = state.clone();
+        forgetful.producers = Producers::default();
+        return encode_whole(&forgetful);
+    }
+    encode_whole(state)
+}
+
+pub(crate) fn encode_whole(state: &PartitionState) -> Bytes {
     let mut out = Vec::with_capacity(64 + state.epochs.len() * 12);
     out.put_u8(VERSION);
     out.put_i64_le(state.log_start_offset.0);

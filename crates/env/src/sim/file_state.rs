@@ -32,6 +32,18 @@ impl FileState {
         }
     }
 
+    /// Flips bits of one byte, on the disk itself. `false` when there is no such byte.
+    pub(super) fn flip(&mut self, at: usize, mask: u8) -> bool {
+        let Some(live) = self.live.get_mut(at) else {
+            return false;
+        };
+        *live ^= mask;
+        if let Some(durable) = self.durable.get_mut(at) {
+            *durable ^= mask;
+        }
+        true
+    }
+
     pub(super) fn make_durable(&mut self) {
         self.durable.resize(self.live.len(), 0);
         let end = self.dirty.end.min(self.live.len());

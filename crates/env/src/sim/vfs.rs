@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -30,20 +31,24 @@ pub enum CrashPlan {
 #[derive(Clone)]
 pub struct SimVfs {
     /// Held for one call; no call waits inside.
-    disk: Arc<Mutex<Disk>>,
+    pub(super) disk: Arc<Mutex<Disk>>,
 }
 
-struct Disk {
+pub(super) struct Disk {
     /// Directories with the names that survive a power cut and those visible now.
-    live: BTreeMap<PathBuf, Node>,
+    pub(super) live: BTreeMap<PathBuf, Node>,
     durable: BTreeMap<PathBuf, Node>,
-    files: Vec<FileState>,
-    rng: Rng,
-    capacity_bytes: u64,
+    pub(super) files: Vec<FileState>,
+    pub(super) rng: Rng,
+    pub(super) capacity_bytes: u64,
     /// Operations that change the disk, counted from the last `set_budget`.
-    budget: Option<u64>,
-    fail_syncs: bool,
-    lies: bool,
+    pub(super) budget: Option<u64>,
+    pub(super) fail_syncs: bool,
+    /// Syncs to come that fail although those behind them succeed.
+    pub(super) failing_syncs: u32,
+    /// What every step of I/O takes besides.
+    pub(super) stall: Duration,
+    pub(super) lies: bool,
     /// Bytes handed out by reads.
     bytes_read: u64,
     /// Files with a write in flight.
@@ -53,7 +58,7 @@ struct Disk {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Node {
+pub(super) enum Node {
     Dir,
     File(usize),
 }
@@ -72,6 +77,8 @@ impl SimVfs {
                 capacity_bytes,
                 budget: None,
                 fail_syncs: false,
+                failing_syncs: 0,
+                stall: Duration::ZERO,
                 lies: false,
                 bytes_read: 0,
                 in_flight: Vec::new(),
@@ -79,29 +86,6 @@ impl SimVfs {
                 generation: 0,
             })),
         }
-    }
-
-    /// Lets `operations` more changes happen, then fails every one with EIO, as if the machine
-    /// had stopped at exactly that boundary. `None` lifts the limit.
-    pub fn set_budget(&self, operations: Option<u64>) {
-        self.disk.lock().budget = operations;
-    }
-
-    /// Sets how much the disk holds; less than what is there refuses all growth.
-    pub fn set_capacity(&self, capacity_bytes: u64) {
-        self.disk.lock().capacity_bytes = capacity_bytes;
-    }
-
-    /// Makes every sync and every `direct_sync` write fail with EIO; a failed sync drops what was
-    /// not synced, as Linux does.
-    pub fn set_fail_syncs(&self, fail: bool) {
-        self.disk.lock().fail_syncs = fail;
-    }
-
-    /// Makes syncs succeed and do nothing: a broken disk that no software can notice. Shows that a
-    /// test which cuts the power would find data that was acknowledged too early.
-    pub fn set_lies(&self, lies: bool) {
-        self.disk.lock().lies = lies;
     }
 
     /// Ends the writes in flight: whoever issued them has seen that they are done. The driver of
@@ -123,25 +107,6 @@ impl SimVfs {
     pub fn crash(&self, plan: CrashPlan) {
         self.disk.lock().crash(plan);
     }
-
-    /// Flips one bit of a file, durably. `false` when the file has no such byte.
-    pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) -> bool {
-        let mut disk = self.disk.lock();
-        let Some(Node::File(id)) = disk.live.get(path).copied() else {
-            return false;
-        };
-        let at = usize::try_from(byte).unwrap_or(usize::MAX);
-        let file = &mut disk.files[id];
-        let mask = 1 << (bit % 8);
-        let Some(live) = file.live.get_mut(at) else {
-            return false;
-        };
-        *live ^= mask;
-        if let Some(durable) = file.durable.get_mut(at) {
-            *durable ^= mask;
-        }
-        true
-    }
 }
 
 impl std::fmt::Debug for SimVfs {
@@ -160,6 +125,13 @@ impl Disk {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether the sync asked for now fails.
+    fn sync_fails(&mut self) -> bool {
+        let fails = self.fail_syncs || self.failing_syncs > 0;
+        self.failing_syncs = self.failing_syncs.saturating_sub(1);
+        fails
     }
 
     fn used_bytes(&self) -> u64 {
@@ -187,6 +159,8 @@ impl Disk {
         self.locked.clear();
         self.budget = None;
         self.fail_syncs = false;
+        self.failing_syncs = 0;
+        self.stall = Duration::ZERO;
         if plan == CrashPlan::Process {
             return;
         }
@@ -301,7 +275,7 @@ impl Vfs for SimVfs {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.change()?;
-        if disk.fail_syncs {
+        if disk.sync_fails() {
             return Err(rustix::io::Errno::IO.into());
         }
         if disk.live.get(path) != Some(&Node::Dir) {
@@ -408,7 +382,7 @@ impl VfsFile for SimFile {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         disk.change()?;
-        if self.mode.direct_sync && disk.fail_syncs {
+        if self.mode.direct_sync && disk.sync_fails() {
             return Err(rustix::io::Errno::IO.into());
         }
         disk.grow(self.id, end)?;
@@ -442,7 +416,7 @@ impl VfsFile for SimFile {
         let mut disk = self.disk.lock();
         self.alive(&disk)?;
         disk.change()?;
-        let (fail, lies) = (disk.fail_syncs, disk.lies);
+        let (fail, lies) = (disk.sync_fails(), disk.lies);
         let file = &mut disk.files[self.id];
         file.in_flight = None;
         if fail {

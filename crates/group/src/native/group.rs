@@ -367,6 +367,9 @@ impl NativeGroup {
     /// What a member is to hold. Naming a partition takes back that it was given up.
     fn assigned(&mut self, member_id: &MemberId) -> Answer {
         let is_theirs = |id: &TopicIdPartition, owned: &Owned| {
+            if floe_model::mutant!("two-owners") {
+                return self.target.get(id) == Some(member_id);
+            }
             owned.member_id == *member_id
                 && self.target.get(id) == Some(member_id)
                 && self.step.keeps(id, member_id)

@@ -82,6 +82,9 @@ impl NativeGroup {
             .map(|member| member.subscription.assignor);
         let assignor = assignor.unwrap_or_default();
         self.target = assign(assignor, &subscriptions, &self.topics, &present);
+        if floe_model::mutant!("partition-unassigned") && self.members.len() > 1 {
+            self.target.pop_last();
+        }
         self.is_changed = true;
     }
 

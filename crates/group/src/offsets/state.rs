@@ -61,7 +61,9 @@ pub fn apply(state: &mut OffsetsState, command: Command) -> Outcome {
         Command::DeleteGroup { group, generation } => state.delete_group(&group, generation),
         Command::ForgetTopics { topic_ids } => {
             for group in state.groups.values_mut() {
-                let gone = |id: &TopicIdPartition| topic_ids.contains(&id.topic_id);
+                let gone = |id: &TopicIdPartition| {
+                    topic_ids.contains(&id.topic_id) || floe_model::mutant!("live-offsets-dropped")
+                };
                 if group.committed.keys().any(gone) {
                     Arc::make_mut(group)
                         .committed

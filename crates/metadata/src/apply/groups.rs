@@ -55,7 +55,9 @@ pub(super) fn allocate_producer_ids(state: &mut State, count: u32) -> Change {
         .0
         .checked_add(i64::from(count))
         .ok_or(Refusal::Exhausted)?;
-    state.next_producer = ProducerId(end);
+    if !floe_model::mutant!("producer-id-reused") {
+        state.next_producer = ProducerId(end);
+    }
     Ok((Applied::ProducerIds { first, count }, Reach::Facts))
 }
 
@@ -137,7 +139,9 @@ fn hand_out(
         }
         let kept = record
             .and_then(|record| record.owners.get(&partition))
-            .filter(|former| former.member_id == member_id)
+            .filter(|former| {
+                former.member_id == member_id || floe_model::mutant!("token-not-bumped")
+            })
             .map(|former| former.token);
         let token = match kept {
             Some(token) => token,

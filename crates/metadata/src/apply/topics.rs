@@ -186,6 +186,11 @@ pub(super) fn delete(state: &mut State, topic_id: TopicId, at_ms: i64) -> Change
         .filter(|(_, n)| !n.is_empty())
         .collect();
     let deleted: BTreeSet<_> = raft_groups.iter().copied().collect();
+    if floe_model::mutant!("raft-group-reused")
+        && let Some(&first) = deleted.first()
+    {
+        state.next_raft_group = first;
+    }
     state
         .dead_replicas
         .retain(|_, dead| !deleted.contains(&dead.raft_group));

@@ -101,6 +101,10 @@ impl Applier {
     /// Applies the entries of the log from the applied position to `end`.
     async fn apply_log(&mut self, end: u64) -> io::Result<()> {
         let mut next = self.applied.map_or(0, |id| id.index.0 + 1);
+        let is_kept = |id: &LogId| self.log.log_start().is_none_or(|start| start < *id);
+        if floe_model::mutant!("applied-twice") && self.applied.as_ref().is_some_and(is_kept) {
+            next -= 1;
+        }
         while next < end {
             let range = LogIndex(next)..LogIndex(end);
             let entries = self.log.read_entries(range, REPLAY_BYTES).await;

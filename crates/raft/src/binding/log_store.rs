@@ -38,6 +38,13 @@ pub(crate) struct LogStore {
 
 impl LogStore {
     pub(crate) fn new(log: GroupLog) -> Self {
+        if floe_model::mutant!("suffix-cut-at-open") {
+            let applied = log.applied_floor().or_else(|| log.log_start());
+            let from = applied.map_or(LogIndex(0), |id| id.index.next());
+            if log.last_log_id().is_some_and(|last| last.index >= from) {
+                drop(log.truncate_from(from));
+            }
+        }
         Self { log }
     }
 
@@ -65,6 +72,7 @@ impl LogStore {
     async fn append_all(&self, entries: Vec<Entry>, waiting: Waiting) -> io::Result<()> {
         // Shared between tries; the journal calls it once, for the try it accepts.
         let waiting = Arc::new(Mutex::new(Some(waiting)));
+        let early = waiting.clone();
         loop {
             let waiting = waiting.clone();
             let done = Box::new(move |result: Result<_, StoreError>| {
@@ -75,7 +83,14 @@ impl LogStore {
             });
             match self.log.append(entries.clone(), done) {
                 Err(AppendError::Full) => tokio::time::sleep(FULL_RETRY).await,
-                result => return result.map_err(io::Error::other),
+                result => {
+                    if floe_model::mutant!("ack-before-sync")
+                        && let Some(waiting) = early.lock().take()
+                    {
+                        waiting.complete(Ok(()));
+                    }
+                    return result.map_err(io::Error::other);
+                }
             }
         }
     }

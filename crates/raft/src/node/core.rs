@@ -167,7 +167,10 @@ impl NodeCore {
         let (mut role, group) = (reading.role, replica.spec.group);
         let now = self.now();
         let fenced = self.liveness.lock().update(group, reading.facts, now);
-        if fenced && matches!(role.state, RoleState::Leader { .. }) {
+        if fenced
+            && matches!(role.state, RoleState::Leader { .. })
+            && !floe_model::mutant!("fence-ignored")
+        {
             role.state = RoleState::Fenced;
         }
         let changed = replica.role.send_if_modified(|before| {

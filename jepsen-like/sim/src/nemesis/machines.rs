@@ -8,6 +8,7 @@ use turmoil::Sim;
 use crate::cluster::{Seat, client_name, node_name};
 use crate::net::Links;
 use crate::plan::{Fault, Victim};
+use crate::signals::Signals;
 
 /// All machines and the links between them.
 pub struct Machines {
@@ -19,6 +20,8 @@ pub struct Machines {
     pub links: Links,
     /// Of all links that are not slow.
     pub max_latency: Duration,
+    /// Tells the workload to move leaderships around.
+    pub signals: Signals,
 }
 
 /// What ends a fault.
@@ -42,6 +45,27 @@ pub enum Undo {
     PowerCycle { node: u32, torn: bool },
     /// Messages are as fast as ever.
     SpeedUp { node: u32 },
+    /// The disk is as fast as ever.
+    SpeedUpDisk { node: u32 },
+    /// The machine starts with rotten bits.
+    StartRotten {
+        /// Which.
+        node: u32,
+        /// Whether in the journal.
+        journal: bool,
+        /// How many.
+        bits: u32,
+        /// Directions that are mended.
+        mend: Vec<(String, String)>,
+    },
+    /// What was held back arrives.
+    Release { node: u32 },
+    /// Connections are accepted again.
+    Accept { node: u32 },
+    /// Leaderships stay where they are.
+    EndStorm,
+    /// It was over when it happened.
+    Nothing,
 }
 
 /// Whether a fault had something to hit.
@@ -63,7 +87,77 @@ pub enum Landing {
 impl Machines {
     /// Inflicts a fault.
     pub fn land(&self, sim: &mut Sim<'_>, fault: Fault) -> Landing {
+        if floe_model::mutant!("nemesis-idle") {
+            let target = "nobody".to_owned();
+            let undo = Undo::Nothing;
+            return Landing::Landed { target, undo };
+        }
         match fault {
+            Fault::DiskSlow { victim, stall_ms } => {
+                let stall = |seat: &Seat| seat.slow_disk(Duration::from_millis(stall_ms));
+                self.break_disk(sim, victim, stall, |node| Undo::SpeedUpDisk { node })
+            }
+            Fault::SyncFailsOnce { victim, syncs } => {
+                let fail = |seat: &Seat| seat.fail_syncs(syncs);
+                self.break_disk(sim, victim, fail, |node| Undo::RepairDisk { node })
+            }
+            Fault::Rot {
+                node,
+                journal,
+                bits,
+            } => match self.crash(sim, &[node], Some(false)) {
+                Landing::Landed {
+                    target,
+                    undo: Undo::Start { mend, .. },
+                } => {
+                    let undo = Undo::StartRotten {
+                        node,
+                        journal,
+                        bits,
+                        mend,
+                    };
+                    Landing::Landed { target, undo }
+                }
+                landing => landing,
+            },
+            Fault::Reset { victim } => {
+                let node = self.resolve(victim);
+                let target = node_name(node);
+                if !sim_runs(sim, node) {
+                    return Landing::Missed { target };
+                }
+                self.links.reset(&target);
+                let undo = Undo::Nothing;
+                Landing::Landed { target, undo }
+            }
+            Fault::Hold { victim } => {
+                let node = self.resolve(victim);
+                let target = node_name(node);
+                self.links.note_held(&target, true);
+                for other in self.others(&target).into_iter().chain(self.client_names()) {
+                    // A link that is cut stays so: releasing it would mend it.
+                    if !self.links.cuts(&target, &other) && !self.links.cuts(&other, &target) {
+                        sim.hold(target.as_str(), other.as_str());
+                    }
+                }
+                let undo = Undo::Release { node };
+                Landing::Landed { target, undo }
+            }
+            Fault::AcceptFails { victim } => {
+                let node = self.resolve(victim);
+                let target = node_name(node);
+                self.links.set_full(&target, true);
+                // Only new connections meet it.
+                self.links.reset(&target);
+                let undo = Undo::Accept { node };
+                Landing::Landed { target, undo }
+            }
+            Fault::Storm => {
+                self.signals.set_storm(true);
+                let target = "all".to_owned();
+                let undo = Undo::EndStorm;
+                Landing::Landed { target, undo }
+            }
             Fault::Kill { victim } => self.crash(sim, &[self.resolve(victim)], None),
             Fault::PowerCut { victim, torn } => {
                 self.crash(sim, &[self.resolve(victim)], Some(torn))
@@ -167,6 +261,7 @@ impl Machines {
 
     fn set_latency(&self, sim: &Sim<'_>, node: u32, latency: Duration) {
         let name = node_name(node);
+        self.links.note_latency(&name, latency);
         for other in self.others(&name).into_iter().chain(self.client_names()) {
             sim.set_link_max_message_latency(name.as_str(), other.as_str(), latency);
         }
@@ -263,6 +358,31 @@ impl Machines {
                 }
             }
             Undo::SpeedUp { node } => self.set_latency(sim, *node, self.max_latency),
+            Undo::SpeedUpDisk { node } => self.seat(*node).slow_disk(Duration::ZERO),
+            Undo::StartRotten {
+                node,
+                journal,
+                bits,
+                mend,
+            } => {
+                self.mend(sim, mend);
+                if !sim_runs(sim, *node) {
+                    self.seat(*node).rot_disk(*journal, *bits);
+                    self.start(sim, *node);
+                }
+            }
+            Undo::Release { node } => {
+                let name = node_name(*node);
+                self.links.note_held(&name, false);
+                for other in self.others(&name).into_iter().chain(self.client_names()) {
+                    if !self.links.cuts(&name, &other) && !self.links.cuts(&other, &name) {
+                        sim.release(name.as_str(), other.as_str());
+                    }
+                }
+            }
+            Undo::Accept { node } => self.links.set_full(&node_name(*node), false),
+            Undo::EndStorm => self.signals.set_storm(false),
+            Undo::Nothing => {}
         }
     }
 
@@ -277,6 +397,16 @@ impl Machines {
         self.seat(node).crash_disk(CrashPlan::Process);
         self.links.set_process_down(&name, false);
         sim.bounce(name.as_str());
+    }
+
+    /// Everything that a fault can change, as text.
+    pub fn fingerprint(&self, sim: &mut Sim<'_>) -> String {
+        let mut all = format!("{:?} {}", self.links, self.signals.is_storm());
+        for node in self.nodes() {
+            let runs = sim_runs(sim, node);
+            all.push_str(&format!("; {runs} {}", self.seat(node).fingerprint()));
+        }
+        all
     }
 
     fn resolve(&self, victim: Victim) -> u32 {
@@ -294,14 +424,15 @@ impl Machines {
         let place = match victim {
             Victim::Node(node) => return node,
             Victim::BusiestLeader => {
-                let led = |place: &usize| standing[*place].map_or(0, |(led, _)| led);
+                let led = |place: &usize| standing[*place].map(|(led, _)| led);
                 (0..standing.len()).max_by_key(led)
             }
             Victim::Controller => standing
                 .iter()
                 .position(|seat| seat.is_some_and(|(_, controls)| controls)),
         };
-        1 + u32::try_from(place.unwrap_or(0)).unwrap_or(0)
+        let runs = || standing.iter().position(Option::is_some);
+        1 + u32::try_from(place.or_else(runs).unwrap_or(0)).unwrap_or(0)
     }
 
     fn starts(&self, node: u32) -> bool {
@@ -333,7 +464,11 @@ impl Machines {
 impl Undo {
     /// Whether it starts this node.
     pub fn starts(&self, node: u32) -> bool {
-        matches!(self, Self::Start { nodes, .. } if nodes.contains(&node))
+        match self {
+            Self::Start { nodes, .. } => nodes.contains(&node),
+            Self::StartRotten { node: one, .. } => *one == node,
+            _ => false,
+        }
     }
 }
 

@@ -137,7 +137,12 @@ impl Member<'_> {
         };
         let open = self.workload.book.begin(self.process, action());
         let (stage, error) = match consumer.commit_offsets(&offsets).await {
-            Ok(()) => (Stage::Ok, None),
+            Ok(()) => {
+                for (place, _) in &offsets {
+                    self.workload.signals.consumed(place.partition.0);
+                }
+                (Stage::Ok, None)
+            }
             Err(error) => (Stage::Info, Some(error.to_string())),
         };
         self.workload.book.end(open, stage, action(), error);

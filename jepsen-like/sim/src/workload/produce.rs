@@ -106,7 +106,7 @@ pub async fn send(
             Ok(ack) => {
                 sent.offset = Some(ack.offset);
                 if topic.label == workload.topic.label {
-                    workload.signals.acknowledged(ack.partition.0);
+                    workload.signals.acknowledged(ack.partition.0, ack.offset);
                 }
             }
             Err(error) => errors.push(error),
