@@ -24,6 +24,7 @@ mod command_line;
 mod groups;
 mod ledger;
 mod no_loss;
+mod planted_bugs;
 mod process;
 mod tidy;
 mod zombies;

@@ -130,7 +130,9 @@ impl Book {
             // The last event is from before the first one.
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if let Some(place) = text.rfind("\"t\":") {
-                let end = text[place..].find(',').map_or(text.len(), |len| place + len);
+                let end = text[place..]
+                    .find(',')
+                    .map_or(text.len(), |len| place + len);
                 bytes = format!("{}\"t\":0{}", &text[..place], &text[end..]).into_bytes();
             }
         }

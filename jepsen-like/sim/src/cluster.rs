@@ -141,7 +141,8 @@ impl Seat {
     /// Only a broken disk is a reason to end by itself.
     fn give_up(&self, why: &str) {
         let life = self.life.lock();
-        let is_excused = life.has_bad_disk || life.is_disk_full;
+        // Metadata that rotted away is no use to a node, which says so and waits for its operator.
+        let is_excused = life.has_bad_disk || life.is_disk_full || life.rots > 0;
         drop(life);
         if is_excused {
             tracing::info!(node = self.node_id, why, "gave up");

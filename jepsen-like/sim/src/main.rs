@@ -131,7 +131,10 @@ fn list_mutants(table: bool) {
     for mutant in mutants::MUTANTS {
         if table {
             let faults = mutant.faults.join(", ");
-            println!("| {:?} | `{}` | {} | {faults} |", mutant.area, mutant.name, mutant.what);
+            println!(
+                "| {:?} | `{}` | {} | {faults} |",
+                mutant.area, mutant.name, mutant.what
+            );
         } else {
             println!("{}", mutant.name);
         }

@@ -12,6 +12,7 @@ mod promises;
 mod states;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use floe_broker::Broker;
 use floe_model::{NodeId, Offset, RaftGroupId, ReplicaId};
@@ -42,6 +43,8 @@ pub struct Oracle {
     states: States,
     /// The Raft groups of the topic's partitions.
     partitions: BTreeMap<u32, RaftGroupId>,
+    /// The furthest high watermark of each that any replica had.
+    watermarks: BTreeMap<RaftGroupId, Offset>,
     looks: u64,
 }
 
@@ -71,7 +74,7 @@ struct ReplicaSight {
 
 impl Oracle {
     /// Compares what the nodes say now with what they said before.
-    pub fn look(&mut self, seats: &[Seat], signals: &Signals, book: &Book) {
+    pub fn look(&mut self, now: Duration, seats: &[Seat], signals: &Signals, book: &Book) {
         if floe_model::mutant!("oracle-blind") {
             return;
         }
@@ -79,7 +82,7 @@ impl Oracle {
         for seat in seats {
             self.see(seat, book);
         }
-        self.leaders.compare(&self.nodes, book);
+        self.leaders.compare(now, &self.nodes, book);
         self.logs.compare(&self.nodes, book);
         self.check_acknowledged(signals, book);
         if self.looks.is_multiple_of(STATES_PERIOD) {
@@ -106,10 +109,11 @@ impl Oracle {
         })
     }
 
-    /// Why the replicas are not all equal yet.
+    /// Why the replicas are not all equal yet; those of a machine whose bits rotted need not be.
     pub fn unsettled(&self, seats: &[Seat]) -> Option<String> {
-        let brokers: Vec<Broker> = seats.iter().filter_map(Seat::broker).collect();
-        if brokers.len() < seats.len() {
+        let sound: Vec<&Seat> = seats.iter().filter(|seat| seat.rots() == 0).collect();
+        let brokers: Vec<Broker> = sound.iter().filter_map(|seat| seat.broker()).collect();
+        if brokers.len() < sound.len() {
             return Some("a node is down".to_owned());
         }
         let states = brokers.iter().map(Broker::metadata_state);
@@ -118,7 +122,10 @@ impl Oracle {
             let group = set.raft_group;
             let mut ends = Vec::new();
             for replica in &set.replicas {
-                let node = u32::from(replica.node_id.0);
+                let node = replica.node_id.0;
+                if self.nodes.get(&node).is_some_and(|seen| seen.rots > 0) {
+                    continue;
+                }
                 let sight = self.nodes.get(&node).and_then(|seen| {
                     let sight = seen.replicas.get(&group)?;
                     (sight.replica_id == replica.replica_id).then_some(sight)
@@ -152,6 +159,7 @@ impl Oracle {
             // What rotted may be missing, and is made good by the others.
             sight.rots = seat.rots();
             sight.before.clear();
+            sight.replicas.clear();
         }
         let broker = seat.broker();
         sight.is_up = broker.is_some();
@@ -193,17 +201,15 @@ impl Oracle {
             let known = furthest.entry(partition).or_insert(offset);
             *known = offset.max(*known);
         }
-        for (partition, offset) in furthest {
-            let Some(group) = self.partitions.get(&partition) else {
-                continue;
-            };
+        // Asked for every partition: a high watermark must be known from before its leader dies.
+        for (&partition, group) in &self.partitions {
+            let offset = furthest.remove(&partition).unwrap_or(Offset(-1));
             let sights = self.nodes.values();
-            let known = sights.filter_map(|sight| {
-                let here = sight.replicas.get(group).or(sight.before.get(group))?;
-                Some(here.progress.high_watermark)
-            });
-            let committed = known.max().unwrap_or_default();
-            if offset >= committed {
+            let here = sights.filter_map(|sight| sight.replicas.get(group));
+            let here = here.map(|replica| replica.progress.high_watermark).max();
+            let committed = self.watermarks.entry(*group).or_default();
+            *committed = here.unwrap_or_default().max(*committed);
+            if offset >= *committed {
                 book.trouble(format!(
                     "{group}: offset {offset} is acknowledged and only those below {committed} \
                      are committed anywhere"

@@ -37,6 +37,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 const DARK: Duration = Duration::from_secs(1);
 /// Between two looks of the oracle.
 const ORACLE_PERIOD_STEPS: u64 = 10;
+/// Between two looks at states that must have settled.
+const STATES_PAUSE: Duration = Duration::from_millis(300);
 /// Between two looks whether all replicas are equal.
 const SETTLE_PERIOD_STEPS: u64 = 50;
 
@@ -288,8 +290,7 @@ impl Stage {
     /// All replicas must become equal when nobody writes any more.
     fn settle(&mut self, sim: &mut Sim<'_>) -> turmoil::Result {
         let is_equal = |stage: &Self, _| {
-            stage.steps % SETTLE_PERIOD_STEPS == 0
-                && stage.oracle.unsettled(&stage.seats).is_none()
+            stage.steps % SETTLE_PERIOD_STEPS == 0 && stage.oracle.unsettled(&stage.seats).is_none()
         };
         if !self.until(sim, SETTLE_LIMIT, is_equal)? && !floe_model::mutant!("oracle-blind") {
             let why = self.oracle.unsettled(&self.seats).unwrap_or_default();
@@ -298,6 +299,8 @@ impl Stage {
                 SETTLE_LIMIT.as_secs()
             ));
         }
+        self.oracle.look_at_states(&self.seats, &self.book);
+        self.until(sim, STATES_PAUSE, |_, _| false)?;
         self.oracle.look_at_states(&self.seats, &self.book);
         Ok(())
     }
@@ -313,13 +316,15 @@ impl Stage {
         while sim.elapsed() < end {
             machine::set_clocks(sim.elapsed());
             if self.nemesis.is_due(sim.elapsed()) {
-                self.oracle.look(&self.seats, &self.signals, &self.book);
+                self.oracle
+                    .look(sim.elapsed(), &self.seats, &self.signals, &self.book);
             }
             self.nemesis.step(sim);
             let is_finished = sim.step()?;
             self.steps += 1;
             if self.steps % ORACLE_PERIOD_STEPS == 0 {
-                self.oracle.look(&self.seats, &self.signals, &self.book);
+                self.oracle
+                    .look(sim.elapsed(), &self.seats, &self.signals, &self.book);
                 if self.stops_at_trouble && self.book.has_trouble() {
                     return Err(Troubled.into());
                 }

@@ -72,7 +72,7 @@ impl LogStore {
     async fn append_all(&self, entries: Vec<Entry>, waiting: Waiting) -> io::Result<()> {
         // Shared between tries; the journal calls it once, for the try it accepts.
         let waiting = Arc::new(Mutex::new(Some(waiting)));
-        let early = waiting.clone();
+        let early = floe_model::mutant!("ack-before-sync").then(|| waiting.clone());
         loop {
             let waiting = waiting.clone();
             let done = Box::new(move |result: Result<_, StoreError>| {
@@ -84,9 +84,7 @@ impl LogStore {
             match self.log.append(entries.clone(), done) {
                 Err(AppendError::Full) => tokio::time::sleep(FULL_RETRY).await,
                 result => {
-                    if floe_model::mutant!("ack-before-sync")
-                        && let Some(waiting) = early.lock().take()
-                    {
+                    if let Some(waiting) = early.and_then(|early| early.lock().take()) {
                         waiting.complete(Ok(()));
                     }
                     return result.map_err(io::Error::other);

@@ -1,6 +1,9 @@
-//! Election safety: one leader of a group in an epoch, and at most one that serves at a time.
+//! Election safety: one leader of a group in an epoch, and none that goes on serving when another
+//! does. A leader that was replaced hears of it, or misses a majority and fences itself; for the
+//! moment that takes there may be two, of which the older one cannot commit anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use floe_model::{LeaderEpoch, NodeId, RaftGroupId};
 use floe_raft::RoleState;
@@ -8,14 +11,25 @@ use floe_raft::RoleState;
 use super::NodeSight;
 use crate::book::Book;
 
+/// A leader that another replaced may believe in itself for so long.
+const OVERLAP_MAX: Duration = Duration::from_secs(2);
+
 /// Who was seen to lead.
 #[derive(Default)]
 pub struct Leaders {
     first: BTreeMap<(RaftGroupId, LeaderEpoch), NodeId>,
+    /// Since when two serve a group.
+    overlaps: BTreeMap<RaftGroupId, Duration>,
 }
 
 impl Leaders {
-    pub(super) fn compare(&mut self, nodes: &BTreeMap<u32, NodeSight>, book: &Book) {
+    pub(super) fn compare(
+        &mut self,
+        now: Duration,
+        nodes: &BTreeMap<u32, NodeSight>,
+        book: &Book,
+    ) {
+        let mut overlaps = BTreeMap::new();
         let mut serving: BTreeMap<RaftGroupId, (NodeId, LeaderEpoch)> = BTreeMap::new();
         let up = nodes.values().filter(|sight| sight.is_up);
         for (&group, sight) in up.flat_map(|sight| &sight.replicas) {
@@ -34,11 +48,16 @@ impl Leaders {
                 continue;
             }
             if let Some((other, other_epoch)) = serving.insert(group, (node, epoch)) {
-                book.trouble(format!(
-                    "{group} is served by two at once: {other} in epoch {other_epoch} and {node} \
-                     in epoch {epoch}"
-                ));
+                let since = self.overlaps.get(&group).copied().unwrap_or(now);
+                overlaps.insert(group, since);
+                if now - since > OVERLAP_MAX {
+                    book.trouble(format!(
+                        "{group} is served by two since {since:?}: {other} in epoch {other_epoch} \
+                         and {node} in epoch {epoch}"
+                    ));
+                }
             }
         }
+        self.overlaps = overlaps;
     }
 }

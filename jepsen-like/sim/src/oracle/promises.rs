@@ -38,8 +38,7 @@ impl Promises {
         };
         // A leader of a later term may take back what was not committed; the leader of the
         // entry's own term never does.
-        let is_binding = is.term == durable.term
-            || before.log.progress().applied >= Some(durable);
+        let is_binding = is.term == durable.term || before.log.progress().applied >= Some(durable);
         let is_here = now.progress.start >= Some(durable)
             || now.log.log_id_at(durable.index) == Some(durable);
         if is_binding && !is_here {

@@ -21,6 +21,8 @@ pub struct States {
     digests: BTreeMap<RaftGroupId, BTreeMap<LogIndex, (u64, ReplicaId)>>,
     owners: BTreeMap<(GroupName, TopicIdPartition, FencingToken), MemberId>,
     newest: BTreeMap<(GroupName, TopicIdPartition), (Generation, FencingToken)>,
+    /// Replicas whose state was not what it should be at the last look.
+    suspects: BTreeMap<(RaftGroupId, ReplicaId), (LogIndex, u64)>,
     compared: u64,
 }
 
@@ -38,7 +40,11 @@ impl States {
             let digest = digest.0;
             let known = self.digests.entry(group).or_default();
             let (first, replica) = *known.entry(applied).or_insert((digest, state.replica_id));
-            if first != digest {
+            let suspect = (group, state.replica_id);
+            if first == digest {
+                self.suspects.remove(&suspect);
+            } else if self.suspects.insert(suspect, (applied, digest)) == Some((applied, digest)) {
+                // Seen twice: not a snapshot that is being installed.
                 book.trouble(format!(
                     "{group}: the states of replicas {replica} and {} differ after entry {applied}",
                     state.replica_id

@@ -191,6 +191,9 @@ impl Prober<'_> {
     async fn produce(&mut self, batch: &Batch) -> Outcome {
         let mut was_sent = false;
         for _ in 0..TRIES {
+            if self.workload.is_over() {
+                break;
+            }
             let request = Produce {
                 acks: Acks::Quorum,
                 timeout_ms: 2_000,

@@ -47,7 +47,9 @@ pub async fn trim(workload: &Workload, env: &Env) {
     while !workload.is_over() {
         match &producer {
             None => {
-                let builder = client.producer(TOPIC).delivery_timeout(Duration::from_secs(4));
+                let builder = client
+                    .producer(TOPIC)
+                    .delivery_timeout(Duration::from_secs(4));
                 producer = builder.build().await.ok();
             }
             Some(open) => {

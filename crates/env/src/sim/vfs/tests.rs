@@ -130,3 +130,47 @@ fn a_directory_has_one_owner_until_it_lets_go_or_crashes() {
     vfs.crash(CrashPlan::Process);
     assert!(vfs.lock(Path::new("/")).is_ok());
 }
+
+#[test]
+fn some_syncs_fail_and_those_behind_them_succeed_without_what_was_dropped() {
+    let vfs = disk();
+    let file = vfs.open(Path::new("/a"), OpenMode::CREATE).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    file.write_at(b"lost", 0).unwrap();
+    vfs.fail_next_syncs(1);
+    assert!(file.sync_data().is_err());
+    file.sync_data().unwrap();
+    vfs.crash(CrashPlan::LoseUnsynced);
+    assert_eq!(vfs.list(Path::new("/")).unwrap()[0].len_bytes, 0);
+}
+
+#[test]
+fn rot_flips_as_many_written_bits_as_asked_and_stays_in_its_directory() {
+    let vfs = disk();
+    vfs.create_dir_all(Path::new("/data")).unwrap();
+    for name in ["/data/a.seg", "/data/b.log", "/c.seg"] {
+        let file = vfs.open(Path::new(name), OpenMode::CREATE).unwrap();
+        file.write_at(&[0xff; 4096], 0).unwrap();
+        file.sync_data().unwrap();
+    }
+    assert_eq!(vfs.rot(Path::new("/data"), ".seg", 1), 1);
+    let zeros = |name: &str| {
+        let mut bytes = [0; 4096];
+        let file = vfs.open(Path::new(name), OpenMode::READ).unwrap();
+        file.read_at(&mut bytes, 0).unwrap();
+        bytes.iter().map(|byte| byte.count_zeros()).sum::<u32>()
+    };
+    let hurt = ["/data/a.seg", "/data/b.log", "/c.seg"].map(zeros);
+    assert_eq!(hurt, [1, 0, 0]);
+    assert_eq!(vfs.rot(Path::new("/none"), "", 1), 0);
+}
+
+#[test]
+fn a_crash_ends_failing_syncs_and_stalls() {
+    let vfs = disk();
+    vfs.fail_next_syncs(5);
+    vfs.set_stall(Duration::from_millis(9));
+    vfs.crash(CrashPlan::Process);
+    assert_eq!(vfs.stall(), Duration::ZERO);
+    vfs.sync_dir(Path::new("/")).unwrap();
+}
