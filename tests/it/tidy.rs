@@ -70,7 +70,7 @@ fn is_test_code(file: &Path) -> bool {
     file.components().any(|part| {
         matches!(
             part.as_os_str().to_str(),
-            Some("tests" | "tests.rs" | "benches" | "examples")
+            Some("tests" | "tests.rs" | "benches" | "examples" | "fuzz")
         )
     })
 }
