@@ -1,7 +1,7 @@
 //! The messages of a [`Broker`](crate::Broker)'s methods, for callers in this process that have
 //! nothing to do with the native protocol.
 
-pub use floe_group::classic;
+pub use floe_group::{classic, consumer};
 pub use floe_metadata::{
     ConfigEdit, Effect, SETTINGS, Setting, SettingKind, StoredCompression, TopicConfig, setting,
     settings_table,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use floe_group::classic::{self, Answer, Claim, Join, Joined, Leaving, Refused, Sync, Synced};
+use floe_group::consumer;
 use floe_group::offsets::{self, Committer, OffsetCommit};
 use floe_model::{
     ErrorCode, Generation, GroupKind, GroupName, LeaderEpoch, MemberId, NodeId, Offset,
@@ -26,6 +27,9 @@ pub enum GroupFailure {
     /// The group says no.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The consumer group says no.
+    #[error(transparent)]
+    Consumer(#[from] consumer::Refused),
     /// The node cannot, or not now.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -189,14 +193,18 @@ impl Broker {
             metadata: one.metadata,
             token: None,
         };
+        let is_consumer = matches!(committer, Committer::Consumer { .. });
         let command = offsets::Command::Commit {
             group,
             committer,
             at_ms: self.core.env.clock.wall_ms(),
             offsets: offsets.into_iter().map(commit).collect(),
         };
-        let offsets::Applied::Done = replica.command(epoch, &command).await?;
-        Ok(())
+        match replica.command(epoch, &command).await {
+            Ok(offsets::Applied::Done) => Ok(()),
+            Err(failure) if is_consumer => Err(consumer_refusal(failure)),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// Reads stored offsets, linearizably: of these partitions or of all. Those without one are
@@ -280,6 +288,15 @@ impl Broker {
                 members: group.members,
             },
             Described::Native(group) => native_snapshot(group),
+            // Its members say nothing in the words of classic groups.
+            Described::Consumer(group) => GroupSnapshot {
+                kind: GroupKind::Consumer,
+                state: group.phase.into(),
+                generation: group.generation,
+                protocol_type: String::new(),
+                protocol: String::new(),
+                members: Vec::new(),
+            },
         })
     }
 
@@ -325,6 +342,15 @@ impl Broker {
             Answer::Refused(refused) => Err(refused.into()),
             answer => Ok(answer),
         }
+    }
+}
+
+/// The fence moved on between the coordinator's look and the log's.
+fn consumer_refusal(failure: Failure) -> GroupFailure {
+    match failure.code {
+        ErrorCode::IllegalGeneration => consumer::Refused::StaleMemberEpoch.into(),
+        ErrorCode::UnknownMember => consumer::Refused::UnknownMember.into(),
+        _ => failure.into(),
     }
 }
 

@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub raft: RaftTimings,
     /// What classic consumer groups may ask for.
     pub classic_groups: floe_group::classic::Limits,
+    /// What consumer groups of KIP-848 ask of their members.
+    pub consumer_groups: floe_group::consumer::Limits,
     /// How often retention looks at the partitions that are due.
     pub retention_check: Duration,
     /// Produce requests in progress on this node, bytes; more are answered `Busy`.
@@ -109,6 +111,7 @@ impl NodeConfig {
             journal: JournalConfig::default(),
             raft: RaftTimings::default(),
             classic_groups: floe_group::classic::Limits::default(),
+            consumer_groups: floe_group::consumer::Limits::default(),
             retention_check: Duration::from_secs(30),
             produce_bytes_max: 64 << 20,
             client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,

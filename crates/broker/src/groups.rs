@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use floe_group::classic;
 use floe_group::native::{self, Answer, Event, Subscription};
 use floe_group::offsets::{self, Committer, OffsetCommit};
+use floe_group::{classic, consumer};
 use floe_metadata::{Command, State, offsets_partition_of};
 use floe_model::{
     ErrorCode, FencingToken, GroupName, LeaderEpoch, MemberId, NodeAddress, PartitionIndex,
@@ -205,10 +205,7 @@ impl Broker {
             Described::Native(native) => (
                 native.phase.into(),
                 native.generation,
-                match native.assignor {
-                    native::Assignor::Range => Assignor::Range,
-                    native::Assignor::StickyCooperative => Assignor::StickyCooperative,
-                },
+                wire_assignor(native.assignor),
                 native.members.into_iter().map(native_member).collect(),
             ),
             Described::Classic(classic) => (
@@ -220,6 +217,12 @@ impl Broker {
                     .into_iter()
                     .map(|member| self.classic_group_member(member))
                     .collect(),
+            ),
+            Described::Consumer(consumer) => (
+                consumer.phase.into(),
+                consumer.generation,
+                wire_assignor(consumer.assignor),
+                consumer.members.into_iter().map(consumer_member).collect(),
             ),
         };
         Ok(GroupDescription {
@@ -361,8 +364,26 @@ fn committed(
 fn wire_phase(state: GroupState) -> GroupPhase {
     match state {
         GroupState::Empty => GroupPhase::Empty,
-        GroupState::PreparingRebalance | GroupState::CompletingRebalance => GroupPhase::Rebalancing,
+        GroupState::PreparingRebalance
+        | GroupState::CompletingRebalance
+        | GroupState::Reconciling => GroupPhase::Rebalancing,
         GroupState::Stable => GroupPhase::Stable,
+    }
+}
+
+fn wire_assignor(assignor: native::Assignor) -> Assignor {
+    match assignor {
+        native::Assignor::Range => Assignor::Range,
+        native::Assignor::StickyCooperative => Assignor::StickyCooperative,
+    }
+}
+
+fn consumer_member(member: consumer::DescribedMember) -> GroupMember {
+    GroupMember {
+        member_id: member.member_id.into(),
+        instance_id: member.instance_id,
+        topics: member.topics.into_iter().collect(),
+        partitions: member.assigned.iter().map(wire_key).collect(),
     }
 }
 

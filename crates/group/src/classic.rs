@@ -30,4 +30,5 @@ pub use action::{Action, Answer, Joined, JoinedMember, Proposal, Refused, Synced
 pub use consumer_protocol::{assigned_partitions, subscribed_topics};
 pub use event::{Claim, Event, Failure, Join, Leaving, Protocol, Sync, Ticket};
 pub use group::{ClassicGroup, Described, DescribedMember, Limits, Phase, StandaloneCommits};
+pub(crate) use join::GROUP_BYTES_MAX;
 pub use replication::Record;

@@ -11,4 +11,6 @@ pub struct RecordedMember {
     pub rebalance_timeout_ms: u32,
     /// What the member wants, encoded by its kind of group.
     pub subscription: Vec<u8>,
+    /// KIP-848 epoch; 0 in groups of other kinds.
+    pub member_epoch: i32,
 }

@@ -6,14 +6,15 @@
 use bytes::Bytes;
 use floe_kafka_codec::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest,
-    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest,
 };
 use floe_kafka_codec::{ApiKey, Frame, Request, RequestHeader};
 use futures::FutureExt as _;
@@ -49,8 +50,6 @@ macro_rules! served {
             match api {
                 ApiKey::Produce => "Produce",
                 $(ApiKey::$key => stringify!($key),)*
-                // Nothing else gets this far.
-                _ => "",
             }
         }
 
@@ -103,6 +102,8 @@ served! {
     OffsetDelete OffsetDeleteRequest offset_delete;
     DescribeCluster DescribeClusterRequest describe_cluster;
     DescribeProducers DescribeProducersRequest describe_producers;
+    ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest consumer_group_heartbeat;
+    ConsumerGroupDescribe ConsumerGroupDescribeRequest consumer_group_describe;
     ListConfigResources ListConfigResourcesRequest list_config_resources;
     DescribeTopicPartitions DescribeTopicPartitionsRequest describe_topic_partitions;
 }

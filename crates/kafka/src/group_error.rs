@@ -2,6 +2,7 @@
 
 use floe_broker::api::GroupFailure;
 use floe_broker::api::classic::Refused;
+use floe_broker::api::consumer;
 use floe_kafka_codec::KafkaError;
 use floe_model::{GroupName, MemberId};
 
@@ -11,6 +12,7 @@ use crate::errors::{Asked, kafka_error};
 pub(crate) fn group_error(failure: &GroupFailure) -> KafkaError {
     match failure {
         GroupFailure::Refused(why) => refused(*why),
+        GroupFailure::Consumer(why) => refused_by_consumers(*why),
         GroupFailure::Failed(failure) => kafka_error(failure.code, Asked::Group),
     }
 }
@@ -25,6 +27,24 @@ pub(crate) fn refused(why: Refused) -> KafkaError {
         Refused::InconsistentProtocol => KafkaError::INCONSISTENT_GROUP_PROTOCOL,
         Refused::GroupFull => KafkaError::GROUP_MAX_SIZE_REACHED,
         Refused::InvalidSessionTimeout => KafkaError::INVALID_SESSION_TIMEOUT,
+        Refused::Invalid => KafkaError::INVALID_REQUEST,
+        Refused::Loading => KafkaError::COORDINATOR_LOAD_IN_PROGRESS,
+        Refused::NotCoordinator => KafkaError::NOT_COORDINATOR,
+    }
+}
+
+/// Kafka's code for what a consumer group refuses.
+fn refused_by_consumers(why: consumer::Refused) -> KafkaError {
+    use consumer::Refused;
+    match why {
+        Refused::UnknownGroup => KafkaError::GROUP_ID_NOT_FOUND,
+        Refused::UnknownMember => KafkaError::UNKNOWN_MEMBER_ID,
+        Refused::FencedMemberEpoch => KafkaError::FENCED_MEMBER_EPOCH,
+        Refused::StaleMemberEpoch => KafkaError::STALE_MEMBER_EPOCH,
+        Refused::FencedInstance => KafkaError::FENCED_INSTANCE_ID,
+        Refused::UnreleasedInstance => KafkaError::UNRELEASED_INSTANCE_ID,
+        Refused::InvalidPattern => KafkaError::INVALID_REGULAR_EXPRESSION,
+        Refused::GroupFull => KafkaError::GROUP_MAX_SIZE_REACHED,
         Refused::Invalid => KafkaError::INVALID_REQUEST,
         Refused::Loading => KafkaError::COORDINATOR_LOAD_IN_PROGRESS,
         Refused::NotCoordinator => KafkaError::NOT_COORDINATOR,

@@ -3,6 +3,7 @@
 
 use floe_broker::NodeConfig;
 use floe_broker::api::{Effect, SETTINGS, Setting};
+use floe_model::limits::GROUP_MEMBERS_MAX;
 
 use crate::config_entries::{ConfigSource, ConfigType};
 use crate::context::RequestContext;
@@ -110,8 +111,9 @@ fn from_node(value: &impl ToString, default: &str) -> (String, ConfigSource) {
     (value, source)
 }
 
-fn of_groups(config: &NodeConfig) -> [NodeSetting; 3] {
+fn of_groups(config: &NodeConfig) -> [NodeSetting; 6] {
     let limits = config.classic_groups;
+    let consumers = config.consumer_groups;
     let set = |name, value: u32, doc| NodeSetting {
         name,
         value: Some(value.to_string()),
@@ -120,6 +122,21 @@ fn of_groups(config: &NodeConfig) -> [NodeSetting; 3] {
         doc,
     };
     [
+        set(
+            "group.consumer.heartbeat.interval.ms",
+            consumers.heartbeat_interval_ms,
+            "How often members of consumer groups whose partitions the broker assigns heartbeat.",
+        ),
+        set(
+            "group.consumer.max.size",
+            u32::try_from(GROUP_MEMBERS_MAX).unwrap_or(u32::MAX),
+            "Members that one such group may have.",
+        ),
+        set(
+            "group.consumer.session.timeout.ms",
+            consumers.session_timeout_ms,
+            "Silence after which a member of such a group is out.",
+        ),
         set(
             "group.initial.rebalance.delay.ms",
             limits.initial_rebalance_delay_ms,

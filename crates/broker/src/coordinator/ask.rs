@@ -1,11 +1,14 @@
 //! What others want of a coordinator.
 
 use floe_group::classic::{self, Claim, Join, Leaving, Sync};
+use floe_group::consumer;
 use floe_group::native;
 use floe_group::offsets::Committer;
 use floe_model::{Generation, GroupKind, GroupName, MemberId, TopicIdPartition};
 use floe_rpc::Failure;
 use tokio::sync::oneshot;
+
+use crate::classic_groups::GroupFailure;
 
 /// Where an answer goes. Whoever left does not get it.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -24,11 +27,24 @@ pub(crate) enum Ask {
         question: ClassicQuestion,
         reply: Reply<classic::Answer>,
     },
+    /// A heartbeat of a member of a consumer group.
+    Consumer {
+        group: GroupName,
+        beat: Box<consumer::Heartbeat>,
+        reply: Reply<consumer::Answer>,
+    },
     /// By what right a member of a group of Kafka's kinds commits.
     Committer {
         group: GroupName,
         claim: Claim,
-        reply: Reply<Result<Committer, classic::Refused>>,
+        reply: Reply<Result<Committer, GroupFailure>>,
+    },
+    /// Whether a member may read offsets: in a consumer group only in its epoch.
+    Reader {
+        group: GroupName,
+        member_id: MemberId,
+        member_epoch: i32,
+        reply: Reply<Result<(), consumer::Refused>>,
     },
     /// Wait until the group is empty for certain, so that outsiders may commit.
     Standalone { group: GroupName, reply: Reply<()> },
@@ -61,6 +77,7 @@ pub(crate) enum ClassicQuestion {
 pub(crate) enum Described {
     Native(DescribedNative),
     Classic(classic::Described),
+    Consumer(consumer::Described),
 }
 
 /// A native group.
@@ -88,6 +105,8 @@ pub enum GroupState {
     PreparingRebalance,
     /// Classic: the leader assigns.
     CompletingRebalance,
+    /// Consumer: members give up and get partitions.
+    Reconciling,
     /// Every member has its partitions.
     Stable,
 }
@@ -128,6 +147,16 @@ impl From<classic::Phase> for GroupState {
     }
 }
 
+impl From<consumer::Phase> for GroupState {
+    fn from(phase: consumer::Phase) -> Self {
+        match phase {
+            consumer::Phase::Empty => Self::Empty,
+            consumer::Phase::Reconciling => Self::Reconciling,
+            consumer::Phase::Stable => Self::Stable,
+        }
+    }
+}
+
 impl Ask {
     /// Answers that this node cannot, for now.
     pub(super) fn refuse(self, code: floe_model::ErrorCode) {
@@ -135,6 +164,8 @@ impl Ask {
         match self {
             Self::Native { reply, .. } => drop(reply.send(Err(failure))),
             Self::Classic { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Consumer { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Reader { reply, .. } => drop(reply.send(Err(failure))),
             Self::Committer { reply, .. } => drop(reply.send(Err(failure))),
             Self::Standalone { reply, .. } => drop(reply.send(Err(failure))),
             Self::Describe { reply, .. } => drop(reply.send(Err(failure))),

@@ -1,6 +1,7 @@
 //! A group's membership, whatever its kind.
 
 use floe_group::classic::ClassicGroup;
+use floe_group::consumer::ConsumerGroup;
 use floe_group::native::{NativeGroup, StandaloneCommits};
 use floe_model::GroupKind;
 
@@ -10,6 +11,7 @@ use super::ask::GroupState;
 pub(super) enum Membership {
     Native(NativeGroup),
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
 }
 
 impl Membership {
@@ -17,6 +19,7 @@ impl Membership {
         match self {
             Self::Native(_) => GroupKind::Native,
             Self::Classic(_) => GroupKind::Classic,
+            Self::Consumer(_) => GroupKind::Consumer,
         }
     }
 
@@ -25,6 +28,7 @@ impl Membership {
         match self {
             Self::Native(group) => group.is_vacant(),
             Self::Classic(group) => group.is_vacant(),
+            Self::Consumer(group) => group.is_vacant(),
         }
     }
 
@@ -32,6 +36,7 @@ impl Membership {
         match self {
             Self::Native(group) => group.next_deadline_ms(),
             Self::Classic(group) => group.next_deadline_ms(),
+            Self::Consumer(group) => group.next_deadline_ms(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Membership {
         match self {
             Self::Native(group) => group.standalone_commits(),
             Self::Classic(group) => group.standalone_commits(),
+            Self::Consumer(group) => group.standalone_commits(),
         }
     }
 
@@ -46,6 +52,7 @@ impl Membership {
         match self {
             Self::Native(group) => group.phase().into(),
             Self::Classic(group) => group.phase().into(),
+            Self::Consumer(group) => group.phase().into(),
         }
     }
 
@@ -53,12 +60,13 @@ impl Membership {
         match self {
             Self::Native(group) => group.members().count(),
             Self::Classic(group) => group.member_count(),
+            Self::Consumer(group) => group.member_count(),
         }
     }
 
     pub(super) fn protocol_type(&self) -> &str {
         match self {
-            Self::Native(_) => "",
+            Self::Native(_) | Self::Consumer(_) => "",
             Self::Classic(group) => group.protocol_type(),
         }
     }

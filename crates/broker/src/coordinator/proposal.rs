@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use floe_group::RecordedMember;
-use floe_group::classic;
 use floe_group::native::{Event, Failure as Unconfirmed, Owned, Ownership, ProposedRebalance};
 use floe_group::offsets::{self, Fence};
+use floe_group::{RecordedMember, classic, consumer};
 use floe_metadata::{Applied, Command, GroupRecord, MemberRecord, Rebalance, Refusal, State};
 use floe_model::{ErrorCode, Generation, GroupKind, GroupName, LeaderEpoch, MemberId};
 use floe_raft::{Proposal, ProposeError};
@@ -105,6 +104,32 @@ pub(super) async fn propose_classic(
         Ok(Applied::Rebalanced { generation, .. }) => classic::Event::ProposalCommitted(generation),
         Ok(_) => classic::Event::ProposalCommitted(generation),
         Err(failure) => classic::Event::ProposalFailed(failure),
+    }
+}
+
+/// Proposes what a consumer group decided to metadata.
+pub(super) async fn propose_consumer(
+    core: &Core,
+    group: GroupName,
+    coordinator_epoch: LeaderEpoch,
+    proposal: consumer::Proposal,
+) -> consumer::Event {
+    let members = proposal.members.into_iter();
+    let rebalance = Rebalance {
+        group,
+        expected_generation: proposal.expected,
+        coordinator_epoch,
+        kind: GroupKind::Consumer,
+        protocol: proposal.protocol,
+        members: members.map(|(id, one)| (id, record(one))).collect(),
+        owners: BTreeMap::new(),
+    };
+    match propose(core, Command::CompleteRebalance(rebalance)).await {
+        Ok(Applied::Rebalanced { generation, .. }) => {
+            consumer::Event::ProposalCommitted(generation)
+        }
+        Ok(_) => consumer::Event::ProposalFailed(Unconfirmed::Unknown),
+        Err(failure) => consumer::Event::ProposalFailed(failure),
     }
 }
 
@@ -223,13 +248,24 @@ pub(super) fn classic_record(state: &State, group: &GroupName) -> classic::Recor
     }
 }
 
+/// A consumer group's record in the words of its membership; without members where there is none
+/// or where it is of another kind.
+pub(super) fn consumer_record(state: &State, group: &GroupName) -> consumer::Record {
+    let record = state.group(group);
+    let record = record.filter(|record| record.kind == GroupKind::Consumer);
+    consumer::Record {
+        generation: state.generation_of(group),
+        members: record.map(members).unwrap_or_default(),
+    }
+}
+
 fn record(member: RecordedMember) -> MemberRecord {
     MemberRecord {
         instance_id: member.instance_id,
         session_timeout_ms: member.session_timeout_ms,
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         subscription: member.subscription,
-        member_epoch: 0,
+        member_epoch: member.member_epoch,
     }
 }
 
@@ -239,6 +275,7 @@ fn members(record: &GroupRecord) -> BTreeMap<MemberId, RecordedMember> {
         session_timeout_ms: member.session_timeout_ms,
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         subscription: member.subscription.clone(),
+        member_epoch: member.member_epoch,
     };
     let members = record.members.iter();
     members.map(|(id, one)| (id.clone(), member(one))).collect()

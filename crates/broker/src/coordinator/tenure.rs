@@ -6,6 +6,7 @@
 //! is lost with the office; the next coordinator finds it in metadata.
 
 mod classic_members;
+mod consumer_members;
 mod native_members;
 mod report;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use floe_group::classic::{self, Ticket};
 use floe_group::native::{self, StandaloneCommits, TopicShape, Topics};
-use floe_group::offsets;
+use floe_group::{consumer, offsets};
 use floe_metadata::{Command, Refusal, State, offsets_partition_of};
 use floe_model::{ErrorCode, GroupKind, GroupName, LeaderEpoch, TopicId};
 use floe_rpc::Failure;
@@ -166,6 +167,7 @@ fn now_ms(core: &Core) -> u64 {
 enum Happened {
     Native(native::Event),
     Classic(classic::Event),
+    Consumer(consumer::Event),
 }
 
 struct Tenure {
@@ -181,6 +183,8 @@ struct Tenure {
     standalone: BTreeMap<GroupName, Vec<Reply<()>>>,
     /// Questions of classic members that are not answered yet.
     waiting: BTreeMap<Ticket, Reply<classic::Answer>>,
+    /// Heartbeats of members of consumer groups that are not answered yet.
+    beating: BTreeMap<Ticket, Reply<consumer::Answer>>,
     next_ticket: u64,
     is_over: bool,
 }
@@ -203,6 +207,7 @@ impl Tenure {
             proposals: FuturesUnordered::new(),
             standalone: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            beating: BTreeMap::new(),
             next_ticket: 0,
             is_over: false,
         };
@@ -253,7 +258,7 @@ impl Tenure {
             match kind {
                 GroupKind::Native => self.native_event(&name, native::Event::Tick),
                 GroupKind::Classic => self.classic_event(&name, classic::Event::Tick),
-                GroupKind::Consumer => {}
+                GroupKind::Consumer => self.consumer_event(&name, consumer::Event::Tick),
             }
         }
     }
@@ -262,6 +267,7 @@ impl Tenure {
         match happened {
             Happened::Native(event) => self.native_event(name, event),
             Happened::Classic(event) => self.classic_event(name, event),
+            Happened::Consumer(event) => self.consumer_event(name, event),
         }
     }
 
@@ -287,6 +293,8 @@ impl Tenure {
             for name in names {
                 let changed = native::Event::TopicsChanged(self.topics.clone());
                 self.native_event(&name, changed);
+                let changed = consumer::Event::TopicsChanged(self.topics.clone());
+                self.consumer_event(&name, changed);
             }
         }
     }
@@ -306,11 +314,24 @@ impl Tenure {
                 question,
                 reply,
             } => self.classic_member(&group, question, reply),
+            Ask::Consumer { group, beat, reply } => self.consumer_member(&group, beat, reply),
             Ask::Committer {
                 group,
                 claim,
                 reply,
             } => drop(reply.send(Ok(self.committer(&group, claim)))),
+            Ask::Reader {
+                group,
+                member_id,
+                member_epoch,
+                reply,
+            } => {
+                let outcome = match self.is_consumer(&group) {
+                    true => self.check_consumer_epoch(&group, &member_id, member_epoch),
+                    false => Ok(()),
+                };
+                drop(reply.send(Ok(outcome)));
+            }
             Ask::Standalone { group, reply } => self.standalone(&group, reply),
             Ask::Describe { group, reply } => drop(reply.send(self.describe(&group))),
             Ask::Subscribed {
@@ -348,9 +369,7 @@ impl Tenure {
         match kind {
             GroupKind::Native => self.take_up_native(name, state),
             GroupKind::Classic => self.take_up_classic(name, state),
-            GroupKind::Consumer => {
-                tracing::error!(group = %name, "a group of a kind that is not served");
-            }
+            GroupKind::Consumer => self.take_up_consumer(name, state),
         }
     }
 
@@ -384,7 +403,10 @@ impl Tenure {
             Some(GroupKind::Classic) => {
                 self.classic_event(name, classic::Event::PrepareStandalone);
             }
-            Some(GroupKind::Consumer) | None => {}
+            Some(GroupKind::Consumer) => {
+                self.consumer_event(name, consumer::Event::PrepareStandalone);
+            }
+            None => {}
         }
     }
 

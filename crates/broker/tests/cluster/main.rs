@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod classic_groups;
+mod consumer_groups;
 mod groups;
 mod harness;
 mod limits;

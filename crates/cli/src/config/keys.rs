@@ -117,6 +117,11 @@ keys! {
         "How often retention looks for records to remove.";
     INITIAL_REBALANCE_DELAY = "groups.initial_rebalance_delay", Kind::Time(0, 60 * SECOND), "3s",
         "How long an empty group of Kafka clients waits for more members. floe dev does not wait.";
+    CONSUMER_HEARTBEAT = "groups.consumer_heartbeat_interval", Kind::Time(100, 60 * SECOND), "5s",
+        "How often Kafka consumers heartbeat in a group whose partitions the broker assigns \
+         (group.protocol=consumer).";
+    CONSUMER_SESSION = "groups.consumer_session_timeout", Kind::Time(SECOND, 1800 * SECOND), "45s",
+        "Silence after which such a consumer is out; longer than a few heartbeats.";
     BEAT_INTERVAL = "raft.beat_interval", Kind::Time(10, 10 * SECOND), "150ms",
         "Time between two signs of life of a node.";
     SUSPECT_AFTER = "raft.suspect_after", Kind::Time(50, 60 * SECOND), "500ms",

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use floe_broker::{ClassicGroupLimits, NodeConfig, RaftTimings, Seed};
+use floe_broker::{ClassicGroupLimits, ConsumerGroupLimits, NodeConfig, RaftTimings, Seed};
 use floe_journal::JournalConfig;
 use floe_model::NodeId;
 
@@ -56,6 +56,10 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         classic_groups: ClassicGroupLimits {
             initial_rebalance_delay_ms: small(settings, &keys::INITIAL_REBALANCE_DELAY),
             ..ClassicGroupLimits::default()
+        },
+        consumer_groups: ConsumerGroupLimits {
+            heartbeat_interval_ms: small(settings, &keys::CONSUMER_HEARTBEAT),
+            session_timeout_ms: small(settings, &keys::CONSUMER_SESSION),
         },
         retention_check: time(settings, &keys::RETENTION_CHECK),
         produce_bytes_max: settings.number(&keys::PRODUCE_MEMORY) as usize,
@@ -136,6 +140,7 @@ mod tests {
         assert_eq!(ours.journal, journal);
         assert_eq!(ours.raft, theirs.raft);
         assert_eq!(ours.classic_groups, theirs.classic_groups);
+        assert_eq!(ours.consumer_groups, theirs.consumer_groups);
         assert_eq!(ours.retention_check, theirs.retention_check);
         assert_eq!(ours.produce_bytes_max, theirs.produce_bytes_max);
         assert_eq!(ours.default_partitions, theirs.default_partitions);

@@ -12,7 +12,7 @@ use super::{Action, Answer, Join, Joined, Proposal, Refused, Ticket, vote};
 
 /// Most that the members of one group may say of themselves, bytes: the record of a group fits
 /// a message between two nodes.
-pub(super) const GROUP_BYTES_MAX: usize = 512 << 10;
+pub(crate) const GROUP_BYTES_MAX: usize = 512 << 10;
 /// Protocols that one member may support.
 const PROTOCOLS_MAX: usize = 64;
 

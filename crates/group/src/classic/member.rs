@@ -68,6 +68,7 @@ impl Member {
             session_timeout_ms: self.session_timeout_ms,
             rebalance_timeout_ms: self.rebalance_timeout_ms,
             subscription: profile.encode(),
+            member_epoch: 0,
         }
     }
 

@@ -31,6 +31,7 @@ impl Member {
             session_timeout_ms: join.session_timeout_ms,
             rebalance_timeout_ms: join.rebalance_timeout_ms,
             subscription: join.subscription.encode(),
+            member_epoch: 0,
         };
         Self::alive(record, join.subscription, now_ms)
     }

@@ -58,7 +58,8 @@ impl Fence {
                 GroupKind::Consumer,
             ) => {
                 let (current, given) = (listed(member_id)?, *member_epoch);
-                if current == given {
+                // A static member that is away is listed under a negative one.
+                if current == given && given > 0 {
                     Ok(())
                 } else {
                     Err(Refusal::StaleMemberEpoch { current, given })

@@ -156,6 +156,7 @@ pub(super) fn state_name(state: GroupState) -> &'static str {
         GroupState::Empty => "Empty",
         GroupState::PreparingRebalance => "PreparingRebalance",
         GroupState::CompletingRebalance => "CompletingRebalance",
+        GroupState::Reconciling => "Reconciling",
         GroupState::Stable => "Stable",
     }
 }

@@ -19,9 +19,12 @@ use crate::context::RequestContext;
 use crate::group_error::{group_error, group_name, member_id};
 use crate::topic_lookup;
 
+/// From here on the generation may be the epoch of a member of a consumer group.
+const EPOCHS_FROM: i16 = 9;
+
 pub(crate) async fn handle(
     cx: &RequestContext,
-    _version: i16,
+    version: i16,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
     let claimed = claimant(&request);
@@ -44,7 +47,7 @@ pub(crate) async fn handle(
     let outcome = match claimed {
         Ok((group, claimant)) if !stored.is_empty() => {
             let stored = cx.broker().store_offsets(group, claimant, stored).await;
-            stored.map_err(|failure| group_error(&failure))
+            stored.map_err(|failure| said_in(version, group_error(&failure)))
         }
         Ok(_) => Ok(()),
         Err(error) => Err(error),
@@ -70,6 +73,14 @@ pub(crate) async fn handle(
     OffsetCommitResponse {
         topics: topics.collect(),
         ..OffsetCommitResponse::default()
+    }
+}
+
+/// Members of consumer groups are to ask in a version that knows their epochs.
+fn said_in(version: i16, error: KafkaError) -> KafkaError {
+    match error == KafkaError::STALE_MEMBER_EPOCH && version < EPOCHS_FROM {
+        true => KafkaError::UNSUPPORTED_VERSION,
+        false => error,
     }
 }
 

@@ -1,5 +1,6 @@
 //! OffsetFetch: stored offsets of a group, or from version 8 on of several.
 //!
+//! A member of a consumer group reads them in its epoch only; whoever names no member, always.
 //! A partition without one has offset -1 and no error. Version 1 has no room for an error of the
 //! whole answer, so that it stands on each partition.
 
@@ -8,14 +9,14 @@ use std::collections::BTreeMap;
 use floe_broker::api::StoredOffset;
 use floe_kafka_codec::KafkaError;
 use floe_kafka_codec::messages::{
-    OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse, OffsetFetchResponseGroup,
-    OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
 };
 use floe_model::{PartitionIndex, TopicIdPartition, TopicName};
 
 use crate::context::RequestContext;
 use crate::errors::{Asked, kafka_error};
-use crate::group_error::group_name;
+use crate::group_error::{group_error, group_name, member_id};
 
 pub(crate) async fn handle(
     cx: &RequestContext,
@@ -25,7 +26,12 @@ pub(crate) async fn handle(
     if version >= 8 {
         let mut groups = Vec::with_capacity(request.groups.len());
         for group in request.groups {
-            let (topics, error_code) = match of_group(cx, &group.group_id, group.topics).await {
+            let checked = check_member(cx, &group).await;
+            let topics = match checked {
+                Ok(()) => of_group(cx, &group.group_id, group.topics).await,
+                Err(error) => Err(error),
+            };
+            let (topics, error_code) = match topics {
                 Ok(topics) => (topics, KafkaError::NONE),
                 Err(error) => (Vec::new(), error),
             };
@@ -52,6 +58,21 @@ pub(crate) async fn handle(
             ..OffsetFetchResponse::default()
         },
     }
+}
+
+async fn check_member(
+    cx: &RequestContext,
+    group: &OffsetFetchRequestGroup,
+) -> Result<(), KafkaError> {
+    let member = group.member_id.as_deref().unwrap_or_default();
+    if member.is_empty() && group.member_epoch < 0 {
+        return Ok(());
+    }
+    let (name, member) = (group_name(&group.group_id)?, member_id(member)?);
+    let checked = cx
+        .broker()
+        .check_offsets_reader(name, member, group.member_epoch);
+    checked.await.map_err(|failure| group_error(&failure))
 }
 
 /// The offsets of one group, of these topics or of all.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod cluster;
+mod consumer_groups;
 mod groups;
 mod layout;
 mod partitions;

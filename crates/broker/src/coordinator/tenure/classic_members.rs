@@ -8,6 +8,7 @@ use floe_metadata::State;
 use floe_model::{ErrorCode, Generation, GroupKind, GroupName};
 
 use super::{Happened, OtherKind, Tenure, now_ms};
+use crate::classic_groups::GroupFailure;
 use crate::coordinator::ask::{ClassicQuestion, Reply};
 use crate::coordinator::membership::Membership;
 use crate::coordinator::proposal;
@@ -35,16 +36,24 @@ impl Tenure {
         self.classic_event(name, event);
     }
 
-    /// By what right a member commits. The offsets log judges again, behind whatever fence is on
-    /// its way.
+    /// By what right a member of a group of Kafka's kinds commits. The offsets log judges again,
+    /// behind whatever fence is on its way.
     pub(super) fn committer(
         &mut self,
         name: &GroupName,
         claim: Claim,
-    ) -> Result<Committer, Refused> {
+    ) -> Result<Committer, GroupFailure> {
         if !self.is_known(name) {
-            return Err(Refused::IllegalGeneration);
+            return Err(Refused::IllegalGeneration.into());
         }
+        if self.is_consumer(name) {
+            let epoch = claim.generation.0;
+            return Ok(self.consumer_committer(name, claim.member_id, epoch)?);
+        }
+        Ok(self.classic_committer(name, claim)?)
+    }
+
+    fn classic_committer(&mut self, name: &GroupName, claim: Claim) -> Result<Committer, Refused> {
         self.find_classic(name, false)?;
         let ticket = self.new_ticket();
         let Some(Membership::Classic(group)) = self.groups.get_mut(name) else {
@@ -86,7 +95,7 @@ impl Tenure {
         }
     }
 
-    fn new_ticket(&mut self) -> Ticket {
+    pub(super) fn new_ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         Ticket(self.next_ticket)
     }

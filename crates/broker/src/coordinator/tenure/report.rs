@@ -21,6 +21,7 @@ impl Tenure {
         let group = match self.groups.get(name).ok_or(ErrorCode::Internal)? {
             Membership::Native(group) => group,
             Membership::Classic(group) => return Ok(Described::Classic(group.describe())),
+            Membership::Consumer(group) => return Ok(Described::Consumer(group.describe())),
         };
         let mut assignor = None;
         let members = group
@@ -51,6 +52,7 @@ impl Tenure {
     pub(super) fn subscribed(&self, name: &GroupName, topics: &[String]) -> Vec<bool> {
         let is_read = |topic: &String| match self.groups.get(name) {
             Some(Membership::Classic(group)) => group.is_subscribed(topic),
+            Some(Membership::Consumer(group)) => group.is_subscribed(topic),
             Some(Membership::Native(group)) => group.members().any(|(_, subscription, _)| {
                 subscription.topics.iter().any(|t| t.as_str() == topic)
             }),
