@@ -110,8 +110,15 @@ class Driver:
         consumer.close()
         return {"records": rows}
 
-    def group(self, group, topic, session_ms, values=False):
-        consumer = self._consumer(group, **{"session.timeout.ms": session_ms, "heartbeat.interval.ms": session_ms // 6})
+    @staticmethod
+    def _spoken(protocol):
+        """Older versions do not know the setting."""
+        return {} if protocol == "classic" else {"group.protocol": protocol}
+
+    def group(self, group, topic, session_ms, protocol="classic", values=False):
+        timing = {"session.timeout.ms": session_ms, "heartbeat.interval.ms": session_ms // 6}
+        # In the consumer protocol the broker says how often to heartbeat.
+        consumer = self._consumer(group, **(self._spoken(protocol) or timing))
         held = set()
 
         def assigned(_consumer, partitions):
@@ -133,8 +140,8 @@ class Driver:
                     event(commit_failed=refused(error).code)
         consumer.close()
 
-    def group_read(self, group, topic, count, timeout_ms):
-        consumer = self._consumer(group)
+    def group_read(self, group, topic, count, timeout_ms, protocol="classic"):
+        consumer = self._consumer(group, **self._spoken(protocol))
         consumer.subscribe([topic])
         read, deadline = [], time.monotonic() + timeout_ms / 1000
         while len(read) < count and time.monotonic() < deadline:

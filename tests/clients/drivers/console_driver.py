@@ -148,11 +148,10 @@ class Driver:
             None if key == null else key, None if value == null else value, named,
         )
 
-    def group(self, group, topic, session_ms):
-        properties = [
-            f"session.timeout.ms={session_ms}", f"heartbeat.interval.ms={session_ms // 6}", "auto.commit.interval.ms=500",
-            "metadata.max.age.ms=2000",
-        ]
+    def group(self, group, topic, session_ms, protocol="classic"):
+        properties = ["auto.commit.interval.ms=500", "metadata.max.age.ms=2000", f"group.protocol={protocol}"]
+        if protocol == "classic":
+            properties += [f"session.timeout.ms={session_ms}", f"heartbeat.interval.ms={session_ms // 6}"]
         settings = [word for one in properties for word in ("--command-property", one)]
         for name, value in {"print.partition": "true", "print.offset": "true", "print.value": "false"}.items():
             settings += ["--formatter-property", f"{name}={value}"]
@@ -173,8 +172,8 @@ class Driver:
         member.terminate()
         member.wait(20)
 
-    def group_read(self, group, topic, count, timeout_ms):
-        settings = []
+    def group_read(self, group, topic, count, timeout_ms, protocol="classic"):
+        settings = ["--command-property", f"group.protocol={protocol}"]
         for name, value in {"print.partition": "true", "print.offset": "true", "print.value": "false"}.items():
             settings += ["--formatter-property", f"{name}={value}"]
         output = self._run(

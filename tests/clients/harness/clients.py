@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Client:
-    """`needs` are the parts of the installation (see install.py); `title` is the column of the matrix."""
+    """`needs` are the parts of the installation (see install.py); `title` is the column of the matrix.
+
+    `no_consumer_protocol` says why a client has no group.protocol=consumer, for the matrix.
+    """
 
     name: str
     title: str
@@ -18,6 +21,7 @@ class Client:
     # Checks that are left out, and what `older.py` says of it if it is not the current version.
     skip: frozenset = field(default_factory=frozenset)
     older: object = None
+    no_consumer_protocol: str = ""
 
 
 class Layout:
@@ -58,19 +62,20 @@ def all_clients(layout, floe_binary):
     def node(name):
         return ("node", layout.cached("javascript", f"{name}.js"))
 
+    classic_only = {"no_consumer_protocol": "speaks only the classic protocol of groups"}
     classpath = {"CLIENTS_CLASSPATH": layout.cached("java", "jars", "*")}
     clients = [
-        Client("kcat", "kcat", ("kcat",), python("kcat", sys.executable)),
+        Client("kcat", "kcat", ("kcat",), python("kcat", sys.executable), no_consumer_protocol="has an older librdkafka, without the consumer protocol"),
         Client("confluent-kafka", "confluent-kafka", ("python",), python("confluent_kafka")),
-        Client("kafka-python", "kafka-python", ("python",), python("kafka_python")),
-        Client("aiokafka", "aiokafka", ("python",), python("aiokafka")),
-        Client("kafkajs", "KafkaJS", ("javascript",), node("kafkajs")),
+        Client("kafka-python", "kafka-python", ("python",), python("kafka_python"), **classic_only),
+        Client("aiokafka", "aiokafka", ("python",), python("aiokafka"), **classic_only),
+        Client("kafkajs", "KafkaJS", ("javascript",), node("kafkajs"), **classic_only),
         Client("confluent-javascript", "@confluentinc/kafka-javascript", ("javascript", "librdkafka"), node("confluent")),
         Client("java", "Java client", ("java",), java("Driver")),
         Client("console", "Kafka tools", ("java",), python("console", sys.executable), classpath),
-        Client("franz-go", "franz-go", ("go",), (layout.cached("go", "franz-go"),)),
+        Client("franz-go", "franz-go", ("go",), (layout.cached("go", "franz-go"),), no_consumer_protocol="has the consumer protocol only as an experiment"),
         Client("rdkafka", "rust-rdkafka", ("rust", "librdkafka"), rust("rdkafka-driver")),
-        Client("rskafka", "rskafka", ("rust",), rust("rskafka-driver")),
+        Client("rskafka", "rskafka", ("rust",), rust("rskafka-driver"), no_consumer_protocol="has no consumer groups"),
     ]
     native = Client("native", "Floe's own client", (), python("native", sys.executable), {"FLOE_BIN": floe_binary})
     return clients, native

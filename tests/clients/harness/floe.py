@@ -7,11 +7,13 @@ import subprocess
 
 class FloeCluster:
     name = "floe"
+    # Of members of consumer groups; their clients have no say in it.
+    TIMING = {"FLOE_GROUPS__CONSUMER_HEARTBEAT_INTERVAL": "1s", "FLOE_GROUPS__CONSUMER_SESSION_TIMEOUT": "6s"}
 
     def __init__(self, root, directory, base_port, binary):
         self.script, self.directory, self.base_port = os.path.join(root, "scripts", "cluster"), directory, base_port
         self.binary = binary
-        self.environment = {**os.environ, "FLOE_BIN": binary}
+        self.environment = {**os.environ, **self.TIMING, "FLOE_BIN": binary}
         self.bootstrap = ",".join(f"127.0.0.1:{base_port + 10 * node + 1}" for node in range(3))
         self.native = ",".join(f"127.0.0.1:{base_port + 10 * node}" for node in range(3))
 

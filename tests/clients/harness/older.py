@@ -69,7 +69,8 @@ def _client(layout, one, base):
         classpath = ":".join([layout.cached("java", "classes"), os.path.join(one.home(layout), "*")])
         command = tuple(classpath if word == layout.classpath() else word for word in command)
     return replace(
-        base, name=one.name, title=f"{base.title} {one.version}", command=command, environment=environment, skip=one.skip, older=one
+        base, name=one.name, title=f"{base.title} {one.version}", command=command, environment=environment, skip=one.skip, older=one,
+        no_consumer_protocol=base.no_consumer_protocol or "has the consumer protocol not at all or as a preview",
     )
 
 

@@ -14,6 +14,7 @@ from .records import encoded, plain
 from .wire import CODECS, Ticker, WireError
 
 SESSION_MS = 6000
+CONSUMER_PROTOCOL = {"protocol": "consumer"}
 SETTLE_LIMIT_S = 45
 
 
@@ -178,8 +179,9 @@ class Group:
 
     PARTITIONS = 6
 
-    def __init__(self, bench, topic):
-        self.bench, self.topic, self.name = bench, topic, f"group-{uuid.uuid4().hex[:8]}"
+    def __init__(self, bench, topic, more):
+        self.bench, self.topic, self.more = bench, topic, more
+        self.name = f"group-{uuid.uuid4().hex[:8]}"
         self.members = []
 
     def __enter__(self):
@@ -191,7 +193,7 @@ class Group:
 
     def join(self, count):
         for _ in range(count):
-            self.members.append(Member(self.bench, self.name, self.topic))
+            self.members.append(Member(self.bench, self.name, self.topic, **self.more))
 
     def settle(self, what):
         """Waits until every partition is read by one member each and every member reads."""
@@ -218,10 +220,10 @@ class Group:
         check(not missing, f"{len(missing)} records were read by no member: {missing[:5]}")
 
 
-def group_of_three(bench):
+def group_of_three(bench, **more):
     """Three share six partitions, a fourth joins, one is killed: every record is read by somebody."""
     topic = bench.topic(partitions=Group.PARTITIONS)
-    with Ticker(bench.cluster.bootstrap, topic, Group.PARTITIONS) as ticker, Group(bench, topic) as group:
+    with Ticker(bench.cluster.bootstrap, topic, Group.PARTITIONS) as ticker, Group(bench, topic, more) as group:
         group.join(3)
         group.settle("three members")
         group.join(1)
@@ -236,20 +238,31 @@ def group_of_three(bench):
             member.driver.leave()
 
 
-def commit_and_resume(bench):
+def commit_and_resume(bench, **more):
     topic = bench.filled(20)
     group = f"resume-{uuid.uuid4().hex[:8]}"
-    first = bench.driver.call("group_read", group=group, topic=topic, count=8, timeout_ms=40_000)["records"]
+    first = bench.driver.call("group_read", group=group, topic=topic, count=8, timeout_ms=40_000, **more)["records"]
     check([offset for _, offset in first] == list(range(8)), f"first read {first}")
     other = bench.open_driver()
     try:
-        second = other.call("group_read", group=group, topic=topic, count=7, timeout_ms=40_000)["records"]
+        second = other.call("group_read", group=group, topic=topic, count=7, timeout_ms=40_000, **more)["records"]
     finally:
         other.close()
     check([offset for _, offset in second] == list(range(8, 15)), f"resumed at {second[:1]}, committed was 8")
     if bench.topics.native:
         rest = bench.topics.native.call("group_read", group=group, topic=topic, count=5, timeout_ms=40_000)["records"]
         check([offset for _, offset in rest] == list(range(15, 20)), f"the native client resumed at {rest[:1]}, committed was 15")
+
+
+def in_consumer_protocol(scenario):
+    """The same with group.protocol=consumer (KIP-848): the broker assigns, and says how often to heartbeat."""
+
+    def check_if_spoken(bench):
+        if bench.client.no_consumer_protocol:
+            raise Lacks(bench.client.no_consumer_protocol)
+        scenario(bench, **CONSUMER_PROTOCOL)
+
+    return check_if_spoken
 
 
 # --- administration
@@ -362,6 +375,8 @@ SCENARIOS = {
     "1 MiB value, raised limits": large_value_accepted,
     "commit and resume": commit_and_resume,
     "group of three, join and death": group_of_three,
+    "commit and resume, consumer protocol": in_consumer_protocol(commit_and_resume),
+    "group of three, join and death, consumer protocol": in_consumer_protocol(group_of_three),
     "list topics": list_topics,
     "create topic": create_topic,
     "create topic with configs": create_topic_with_configs,

@@ -211,7 +211,9 @@ public final class Driver {
   private Map<String, Object> groupRead(JsonNode fields) {
     List<List<Long>> read = new ArrayList<>();
     int count = fields.get("count").asInt();
-    Map<String, Object> settings = Map.of("group.id", fields.get("group").asText(), "max.poll.records", "1");
+    Map<String, Object> settings = Map.of(
+        "group.id", fields.get("group").asText(), "max.poll.records", "1",
+        "group.protocol", fields.path("protocol").asText("classic"));
     try (KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {
       consumer.subscribe(List.of(fields.get("topic").asText()));
       long deadline = System.currentTimeMillis() + fields.get("timeout_ms").asLong();

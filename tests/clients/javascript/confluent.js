@@ -101,10 +101,10 @@ class Driver {
     return { records };
   }
 
-  async group({ group, topic, session_ms: sessionMs }) {
-    const consumer = this.consumer(group, {
-      'session.timeout.ms': sessionMs, 'heartbeat.interval.ms': sessionMs / 6, 'auto.commit.interval.ms': 500,
-    });
+  async group({ group, topic, session_ms: sessionMs, protocol = 'classic' }) {
+    // In the consumer protocol the broker says how often to heartbeat.
+    const timing = protocol === 'classic' ? { 'session.timeout.ms': sessionMs, 'heartbeat.interval.ms': sessionMs / 6 } : {};
+    const consumer = this.consumer(group, { 'group.protocol': protocol, 'auto.commit.interval.ms': 500, ...timing });
     await consumer.connect();
     await consumer.subscribe({ topics: [topic] });
     await consumer.run({
@@ -114,8 +114,8 @@ class Driver {
     await consumer.disconnect();
   }
 
-  async group_read({ group, topic, count, timeout_ms: timeoutMs }) {
-    const consumer = this.consumer(group, { 'enable.auto.commit': false });
+  async group_read({ group, topic, count, timeout_ms: timeoutMs, protocol = 'classic' }) {
+    const consumer = this.consumer(group, { 'group.protocol': protocol, 'enable.auto.commit': false });
     await consumer.connect();
     await consumer.subscribe({ topics: [topic] });
     const records = [];

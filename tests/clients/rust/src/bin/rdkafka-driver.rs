@@ -165,8 +165,12 @@ impl Driver {
 
     fn group(&self, request: &Value, requests: &Requests) -> Result<Value, Unable> {
         let session_ms = number(&request["session_ms"]);
-        let timing = [("session.timeout.ms", session_ms.to_string()), ("heartbeat.interval.ms", (session_ms / 6).to_string())];
-        let consumer = self.consumer(&text(&request["group"]), &timing)?;
+        // In the consumer protocol the broker says how often to heartbeat.
+        let settings = match request["protocol"].as_str() {
+            Some(protocol) => vec![("group.protocol", protocol.to_owned())],
+            None => vec![("session.timeout.ms", session_ms.to_string()), ("heartbeat.interval.ms", (session_ms / 6).to_string())],
+        };
+        let consumer = self.consumer(&text(&request["group"]), &settings)?;
         consumer.subscribe(&[&text(&request["topic"])]).map_err(refused)?;
         while !requests.leave_wanted() {
             let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
@@ -179,7 +183,8 @@ impl Driver {
     }
 
     fn group_read(&self, request: &Value) -> Result<Value, Unable> {
-        let consumer = self.consumer(&text(&request["group"]), &[])?;
+        let protocol = request["protocol"].as_str().unwrap_or("classic");
+        let consumer = self.consumer(&text(&request["group"]), &[("group.protocol", protocol.to_owned())])?;
         consumer.subscribe(&[&text(&request["topic"])]).map_err(refused)?;
         let count = number(&request["count"]) as usize;
         let deadline = Instant::now() + Duration::from_millis(number(&request["timeout_ms"]) as u64);
