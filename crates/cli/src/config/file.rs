@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(fault("node = 1\n").line, 1);
         let lone = fault("[node]\nid = 1\nchaos = true\n");
         assert_eq!((lone.line, lone.meant), (3, Some("chaos")));
-        assert_eq!(fault("kaos = true\n").meant, Some("chaos"));
+        assert_eq!(fault("choas = true\n").meant, Some("chaos"));
         assert_eq!(fault("[chaos]\nkill = true\n").line, 1);
         assert_eq!(fault("[node]\nid = 1.5\n").line, 2);
         assert_eq!(fault("[node]\nid = 1\nid = 2\n").line, 3);
