@@ -77,7 +77,7 @@ struct Accepted {
     producer: Option<ProducerId>,
     offset_count: i64,
     waiters: Vec<Waiter>,
-    _admitted: Arc<OwnedSemaphorePermit>,
+    admitted: Arc<OwnedSemaphorePermit>,
 }
 
 /// The leader side of one partition. Empty and without heap use while nothing is produced.
@@ -324,7 +324,7 @@ impl Sequencer {
                 acks: offer.acks,
                 answer,
             }],
-            _admitted: offer.admitted,
+            admitted: offer.admitted,
         };
         self.accepted.insert(id, accepted);
         self.queue.push_back((id, offer.batch));
@@ -396,6 +396,8 @@ impl Accepted {
     }
 
     fn answer(self, outcome: &Result<Placed, Failure>) {
+        // Room first: who is answered may send the next at once.
+        drop(self.admitted);
         for waiter in self.waiters {
             // Who left does not want to know.
             drop(waiter.answer.send(outcome.clone()));

@@ -1,11 +1,10 @@
 //! Nodes in one process, on free ports of loopback and in temporary directories.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_broker::{Broker, Node, NodeConfig, Seed, StartError, start_node};
+use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
 use floe_env::Env;
 use floe_model::{
     Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, Sequence, TopicName,
@@ -16,14 +15,25 @@ use floe_rpc::{
     ProducerIdentity, TopicInfo, connect_client,
 };
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// Nothing here takes longer, however slow the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port that is kept for a node as long as the socket lives.
+fn port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
+}
 
 /// A cluster whose nodes come and go.
 pub(crate) struct Cluster {
     dir: TempDir,
     seeds: Vec<Seed>,
+    /// Bound and silent: nobody else is given the ports, and nodes may listen on them.
+    _ports: Vec<TcpSocket>,
     nodes: BTreeMap<NodeId, Node>,
     tune: fn(&mut NodeConfig),
 }
@@ -38,21 +48,19 @@ impl Cluster {
     pub(crate) async fn start_with(count: u32, tune: fn(&mut NodeConfig)) -> Self {
         log();
         let dir = tempfile::tempdir().unwrap();
-        // Ports that were free a moment ago: nodes must know each other's before they start.
-        let held: Vec<_> = (0..count)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addr = |place: usize| held[place].local_addr().unwrap().to_string();
+        // Nodes must know each other's ports before they start.
+        let ports: Vec<_> = (0..count).map(|_| port()).collect();
+        let addr = |place: usize| ports[place].local_addr().unwrap().to_string();
         let seeds = (0..count as usize)
             .map(|place| Seed {
                 node_id: node_id(place + 1),
                 peer_addr: addr(place),
             })
             .collect();
-        drop(held);
         let mut cluster = Self {
             dir,
             seeds,
+            _ports: ports,
             nodes: BTreeMap::new(),
             tune,
         };
@@ -64,19 +72,8 @@ impl Cluster {
     }
 
     pub(crate) async fn start_node(&mut self, id: NodeId) {
-        let config = self.config(id);
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let node = loop {
-            match start_node(config.clone(), Env::real().unwrap()).await {
-                Ok(node) => break node,
-                // A connection of another test may have the port of a stopped node for a moment.
-                Err(StartError::Listen { .. }) if tokio::time::Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(error) => panic!("{error}"),
-            }
-        };
-        self.nodes.insert(id, node);
+        let node = start_node(self.config(id), Env::real().unwrap()).await;
+        self.nodes.insert(id, node.unwrap());
     }
 
     pub(crate) fn config(&self, id: NodeId) -> NodeConfig {

@@ -1,7 +1,6 @@
 //! Nodes with gateways in one process, and a client that speaks raw frames.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,14 +14,24 @@ use floe_model::{Acks, NodeId, PartitionIndex, ProducerEpoch, ProducerId, Sequen
 use floe_record::{BatchBuilder, Compression, Record};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Nothing here takes longer, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A port that is kept for a node as long as the socket lives.
+fn port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
+}
+
 /// A running cluster.
 pub(crate) struct Cluster {
     nodes: BTreeMap<NodeId, (Node, Gateway)>,
+    /// Bound and silent: nobody else is given the ports, and nodes may listen on them.
+    _ports: Vec<TcpSocket>,
     _dir: TempDir,
 }
 
@@ -30,17 +39,14 @@ impl Cluster {
     pub(crate) async fn start(count: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let env = Env::real().unwrap();
-        // Ports that were free a moment ago: nodes must know each other's before they start.
-        let held: Vec<_> = (0..count)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addrs = held.iter().map(|one| one.local_addr().unwrap().to_string());
+        // Nodes must know each other's ports before they start.
+        let ports: Vec<_> = (0..count).map(|_| port()).collect();
+        let addrs = ports.iter().map(|one| one.local_addr().unwrap().to_string());
         let seeds: Vec<_> = (1..)
             .map(NodeId)
             .zip(addrs)
             .map(|(node_id, peer_addr)| Seed { node_id, peer_addr })
             .collect();
-        drop(held);
         let mut nodes = BTreeMap::new();
         for seed in &seeds {
             let listener = env.net.listen("127.0.0.1:0").await.unwrap();
@@ -59,7 +65,11 @@ impl Cluster {
             let gateway = Gateway::start(listener, node.broker(), &env, limits);
             nodes.insert(seed.node_id, (node, gateway));
         }
-        let cluster = Self { nodes, _dir: dir };
+        let cluster = Self {
+            nodes,
+            _ports: ports,
+            _dir: dir,
+        };
         eventually("ready nodes", async || {
             let mut nodes = cluster.nodes.values();
             nodes.all(|(node, _)| node.broker().readiness().is_empty())
