@@ -41,7 +41,9 @@ impl Cluster {
         let env = Env::real().unwrap();
         // Nodes must know each other's ports before they start.
         let ports: Vec<_> = (0..count).map(|_| port()).collect();
-        let addrs = ports.iter().map(|one| one.local_addr().unwrap().to_string());
+        let addrs = ports
+            .iter()
+            .map(|one| one.local_addr().unwrap().to_string());
         let seeds: Vec<_> = (1..)
             .map(NodeId)
             .zip(addrs)
