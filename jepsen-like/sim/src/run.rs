@@ -19,8 +19,8 @@ use crate::plan::{Fault, NemesisPlan};
 use crate::signals::{Phase, Signals};
 use crate::verdict::Verdict;
 use crate::workload::{
-    TOPIC, Topic, Workload, churn, client_host, compare_replicas, drain, make_topic, probe, storm,
-    trim,
+    TOPIC, Topic, Workload, churn, client_host, compare_replicas, drain, haunt, make_topic, probe,
+    storm, trim,
 };
 
 const CLIENTS: u32 = 3;
@@ -138,6 +138,7 @@ struct Stage {
 enum Extra {
     Prober,
     Trimmer,
+    Ghost,
 }
 
 /// The run ended with the first trouble.
@@ -194,13 +195,18 @@ impl Stage {
                 Ok(())
             });
         }
-        for (name, work) in [("prober", Extra::Prober), ("trimmer", Extra::Trimmer)] {
+        for (name, work) in [
+            ("prober", Extra::Prober),
+            ("trimmer", Extra::Trimmer),
+            ("ghost", Extra::Ghost),
+        ] {
             let (workload, rng, links) = (workload.clone(), rng.fork(), links.clone());
             sim.client(name, async move {
                 let env = client_env(name, &rng, &links);
                 match work {
                     Extra::Prober => probe(&workload, &env).await,
                     Extra::Trimmer => trim(&workload, &env).await,
+                    Extra::Ghost => haunt(&workload, &env).await,
                 }
                 Ok(())
             });

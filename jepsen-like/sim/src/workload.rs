@@ -4,8 +4,10 @@
 //! not done only where the client says so for certain.
 
 mod bytes_compared;
+mod caller;
 mod churn;
 mod drain;
+mod ghost;
 mod group_member;
 mod probe;
 mod produce;
@@ -17,6 +19,7 @@ mod trim;
 pub use bytes_compared::compare_replicas;
 pub use churn::churn;
 pub use drain::drain;
+pub use ghost::haunt;
 pub use probe::probe;
 pub use setup::make_topic;
 pub use storm::storm;

@@ -8,12 +8,13 @@ import subprocess
 class FloeCluster:
     name = "floe"
     # Of members of consumer groups; their clients have no say in it.
-    TIMING = {"FLOE_GROUPS__CONSUMER_HEARTBEAT_INTERVAL": "1s", "FLOE_GROUPS__CONSUMER_SESSION_TIMEOUT": "6s"}
+    TIMING = {"groups.consumer_heartbeat_interval": "1s", "groups.consumer_session_timeout": "6s"}
 
     def __init__(self, root, directory, base_port, binary):
         self.script, self.directory, self.base_port = os.path.join(root, "scripts", "cluster"), directory, base_port
         self.binary = binary
-        self.environment = {**os.environ, **self.TIMING, "FLOE_BIN": binary}
+        self.program = directory + "-floe"
+        self.environment = {**os.environ, "FLOE_BIN": self.program}
         self.bootstrap = ",".join(f"127.0.0.1:{base_port + 10 * node + 1}" for node in range(3))
         self.native = ",".join(f"127.0.0.1:{base_port + 10 * node}" for node in range(3))
 
@@ -24,6 +25,11 @@ class FloeCluster:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
 
     def up(self):
+        # The script keeps the settings of the caller's shell away from the nodes.
+        settings = " ".join(f"--set {key}={value}" for key, value in self.TIMING.items())
+        with open(self.program, "w") as program:
+            program.write(f'#!/bin/sh\nexec "{self.binary}" "$@" {settings}\n')
+        os.chmod(self.program, 0o755)
         self._cluster("up", "--nodes", 3, "--base-port", self.base_port)
 
     def kill(self, node):
@@ -54,3 +60,5 @@ class FloeCluster:
     def down(self):
         if os.path.exists(os.path.join(self.directory, "cluster.env")):
             self._cluster("clean")
+        if os.path.exists(self.program):
+            os.remove(self.program)

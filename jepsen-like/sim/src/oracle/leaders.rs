@@ -23,12 +23,7 @@ pub struct Leaders {
 }
 
 impl Leaders {
-    pub(super) fn compare(
-        &mut self,
-        now: Duration,
-        nodes: &BTreeMap<u32, NodeSight>,
-        book: &Book,
-    ) {
+    pub(super) fn compare(&mut self, now: Duration, nodes: &BTreeMap<u32, NodeSight>, book: &Book) {
         let mut overlaps = BTreeMap::new();
         let mut serving: BTreeMap<RaftGroupId, (NodeId, LeaderEpoch)> = BTreeMap::new();
         let up = nodes.values().filter(|sight| sight.is_up);

@@ -5,7 +5,6 @@
 //! is a trouble of the run; everything it sends is in the history like any other send.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use floe_client::{Acks, ErrorCode, Offset, PartitionKey};
@@ -13,15 +12,13 @@ use floe_env::{Env, Rng};
 use floe_jepsen::{Action, Sent, Stage, Value};
 use floe_model::{ProducerEpoch, Sequence};
 use floe_record::{BatchBuilder, Compression, Record};
-use floe_rpc::{ClientConnection, Produce, ProducePart, ProducerIdentity, connect_client};
+use floe_rpc::{Produce, ProducePart, ProducerIdentity};
 
+use super::caller::{Caller, TIMEOUT};
 use super::produce::values_of;
 use super::{RETRY, TOPIC, Workload, bytes_of};
-use crate::cluster::client_addr;
 use crate::signals::Phase;
 
-/// How long a produce may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
 /// Attempts at the nodes in turn.
 const TRIES: u32 = 12;
 /// Batches that are sent again later.
@@ -47,11 +44,8 @@ struct Batch {
 
 struct Prober<'a> {
     workload: &'a Workload,
-    env: &'a Env,
     key: PartitionKey,
-    nodes: u32,
-    node: u32,
-    connection: Option<ClientConnection>,
+    caller: Caller<'a>,
 }
 
 /// Probes until the run is over.
@@ -79,11 +73,8 @@ pub async fn probe(workload: &Workload, env: &Env) {
     drop(client);
     let mut prober = Prober {
         workload,
-        env,
         key,
-        nodes: 3,
-        node: 1,
-        connection: None,
+        caller: Caller::new(env, 3),
     };
     while !workload.is_over() {
         prober.round(&env.rng, &mut placed).await;
@@ -202,7 +193,7 @@ impl Prober<'_> {
                     batches: vec![batch.bytes.clone().into()],
                 }],
             };
-            let Some(connection) = self.connect().await else {
+            let Some(connection) = self.caller.connect().await else {
                 continue;
             };
             let call = connection.call(TIMEOUT, |api, context| async move {
@@ -219,7 +210,8 @@ impl Prober<'_> {
                 },
                 Ok(Err(failure)) => failure.code,
                 Err(_) => {
-                    (was_sent, self.connection) = (true, None);
+                    was_sent = true;
+                    self.caller.lose();
                     continue;
                 }
             };
@@ -234,10 +226,10 @@ impl Prober<'_> {
                 ErrorCode::OutOfOrderSequence
                 | ErrorCode::ProducerFenced
                 | ErrorCode::UnknownProducer => return Outcome::Unknown,
-                ErrorCode::NotLeader => self.move_on(),
+                ErrorCode::NotLeader => self.caller.move_on(),
                 _ => {
                     was_sent = true;
-                    self.move_on();
+                    self.caller.move_on();
                 }
             }
             tokio::time::sleep(RETRY).await;
@@ -245,34 +237,15 @@ impl Prober<'_> {
         Outcome::Unknown
     }
 
-    fn move_on(&mut self) {
-        self.node = 1 + self.node % self.nodes;
-        self.connection = None;
-    }
-
-    async fn connect(&mut self) -> Option<ClientConnection> {
-        if let Some(connection) = &self.connection {
-            return Some(connection.clone());
-        }
-        match connect_client(self.env, &client_addr(self.node), None).await {
-            Ok(connection) => self.connection = Some(connection),
-            Err(_) => {
-                tokio::time::sleep(RETRY).await;
-                self.move_on();
-            }
-        }
-        self.connection.clone()
-    }
-
     async fn identity(&mut self) -> Option<ProducerIdentity> {
-        let connection = self.connect().await?;
+        let connection = self.caller.connect().await?;
         let call = connection.call(TIMEOUT, |api, context| async move {
             api.init_producer(context).await
         });
         match call.await {
             Ok(Ok(identity)) => Some(identity),
             Ok(Err(_)) | Err(_) => {
-                self.move_on();
+                self.caller.move_on();
                 None
             }
         }
