@@ -150,7 +150,7 @@ impl Broker {
         intent: Intent,
     ) -> Result<(), Failure> {
         self.check_serving()?;
-        let topic_id = self.known_topic(name).await?;
+        let topic_id = self.current_topic(name).await?;
         let command = match nodes {
             Some(nodes) => Command::AddPartitionsAt {
                 topic_id,
@@ -180,7 +180,7 @@ impl Broker {
         intent: Intent,
     ) -> Result<(), Failure> {
         self.check_serving()?;
-        let topic_id = self.known_topic(name).await?;
+        let topic_id = self.current_topic(name).await?;
         let command = Command::EditTopicConfig {
             topic_id,
             replace,
@@ -223,6 +223,17 @@ impl Broker {
         if let Some(topic_id) = self.topic_id_named(name) {
             return Ok(topic_id);
         }
+        let state = self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await?;
+        let topic = state
+            .topic_named(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        Ok(topic.topic_id)
+    }
+
+    /// The id of the topic that has the name now, for whoever is about to change it. A node that
+    /// was away may know only a deleted one of the same name, and to change or delete that one
+    /// is not what was asked for.
+    pub(crate) async fn current_topic(&self, name: &TopicName) -> Result<TopicId, Failure> {
         let state = self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await?;
         let topic = state
             .topic_named(name)

@@ -94,7 +94,7 @@ impl Broker {
     /// There is no such topic, the change is refused, or time is up.
     pub async fn alter_topic(&self, request: AlterTopic) -> Result<TopicInfo, Failure> {
         self.check_serving()?;
-        let topic_id = self.topic_id(&request.name).await?;
+        let topic_id = self.current_topic(&request.name).await?;
         let AlterTopic {
             configs,
             partitions,
@@ -119,7 +119,7 @@ impl Broker {
     /// There is no such topic, or the controller did not answer.
     pub async fn delete_topic(&self, topic: TopicName) -> Result<TopicId, Failure> {
         self.check_serving()?;
-        let topic_id = self.topic_id(&topic).await?;
+        let topic_id = self.current_topic(&topic).await?;
         let at_ms = self.core.env.clock.wall_ms();
         let command = Command::DeleteTopic { topic_id, at_ms };
         match self
@@ -217,18 +217,6 @@ impl Broker {
             self.create_topic(made).await?;
         }
         Ok(())
-    }
-
-    async fn topic_id(&self, name: &TopicName) -> Result<TopicId, Failure> {
-        let here = self.core.metadata.state();
-        if let Some(topic) = here.topic_named(name) {
-            return Ok(topic.topic_id);
-        }
-        let state = self.core.confirmer.confirm(METADATA_TIMEOUT / 4).await?;
-        let topic = state
-            .topic_named(name)
-            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        Ok(topic.topic_id)
     }
 
     /// Waits until every partition of the topic has a leader. The caller bounds the time.

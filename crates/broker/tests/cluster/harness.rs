@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
-use floe_env::Env;
+use floe_env::{Env, Faults};
 use floe_model::{
     Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, Sequence, TopicName,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Cluster {
     /// Bound and silent: nobody else is given the ports, and nodes may listen on them.
     _ports: Vec<TcpSocket>,
     nodes: BTreeMap<NodeId, Node>,
+    faults: BTreeMap<NodeId, Faults>,
     tune: fn(&mut NodeConfig),
 }
 
@@ -62,6 +63,7 @@ impl Cluster {
             seeds,
             _ports: ports,
             nodes: BTreeMap::new(),
+            faults: BTreeMap::new(),
             tune,
         };
         for place in 1..=count as usize {
@@ -72,7 +74,9 @@ impl Cluster {
     }
 
     pub(crate) async fn start_node(&mut self, id: NodeId) {
-        let node = start_node(self.config(id), Env::real().unwrap()).await;
+        let (env, faults) = Faults::around(&Env::real().unwrap(), None);
+        self.faults.insert(id, faults);
+        let node = start_node(self.config(id), env).await;
         self.nodes.insert(id, node.unwrap());
     }
 
@@ -87,6 +91,19 @@ impl Cluster {
         config.classic_groups.initial_rebalance_delay_ms = 0;
         (self.tune)(&mut config);
         config
+    }
+
+    /// Nothing that the others say reaches `id`, but what it says itself, and the answers to that.
+    pub(crate) fn deafen(&self, id: NodeId) {
+        let deaf = self.seeds.iter().find(|seed| seed.node_id == id).unwrap();
+        for (_, faults) in self.faults.iter().filter(|(node, _)| **node != id) {
+            faults.cut([deaf.peer_addr.clone()].into(), PATIENCE);
+        }
+    }
+
+    /// Ends all cuts.
+    pub(crate) fn heal(&self) {
+        self.faults.values().for_each(Faults::heal);
     }
 
     /// Stops a node as SIGTERM does.

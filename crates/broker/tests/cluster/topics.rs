@@ -14,6 +14,49 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_heard_nothing_lately_deletes_the_topic_that_has_the_name_now() {
+    let cluster = Cluster::start(3).await;
+    create_topic(&cluster.broker(1), "orders", 1).await;
+    // The controller would hear of everything from itself.
+    let controller = cluster.broker(1).controller().unwrap();
+    let deaf = NodeId(controller.0 % 3 + 1);
+    cluster.deafen(deaf);
+    let (at_controller, at_deaf) = (cluster.broker(controller.0), cluster.broker(deaf.0));
+    at_controller
+        .delete_topic(topic_name("orders"))
+        .await
+        .unwrap();
+    let again = CreateTopic {
+        name: topic_name("orders"),
+        partitions: 1,
+        replication: None,
+        configs: BTreeMap::new(),
+        if_not_exists: false,
+        timeout_ms: 500,
+    };
+    // Whether it has a leader in time does not matter here.
+    let _made = at_controller.create_topic(again).await;
+    let now = at_controller.topic_named(&topic_name("orders")).unwrap();
+    if let Ok(deleted) = at_deaf.delete_topic(topic_name("orders")).await {
+        assert_eq!(deleted, now.topic_id, "of the two lives of the name");
+    }
+    cluster.heal();
+    eventually("the deletion", || async {
+        match at_deaf.delete_topic(topic_name("orders")).await {
+            Ok(deleted) => assert_eq!(deleted, now.topic_id, "of the two lives of the name"),
+            Err(failure) => return failure.code == ErrorCode::UnknownTopicOrPartition,
+        }
+        true
+    })
+    .await;
+    eventually("a free name", || async {
+        at_controller.topic_named(&topic_name("orders")).is_none()
+    })
+    .await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_is_made_once_and_only_as_it_can_be() {
     let cluster = Cluster::start(3).await;
     let broker = cluster.broker(1);
