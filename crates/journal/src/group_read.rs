@@ -207,6 +207,7 @@ impl GroupCore {
         let node = self.node().map_err(|_| stopped())?;
         let group = self.clone();
         let blocking = node.clone();
+        let first_index = cold.first_index;
         let turn = node.cold_reads.turn().await;
         let read = move || {
             let _turn = turn;
@@ -237,7 +238,15 @@ impl GroupCore {
         };
         match node.spawn.blocking(read).await.map_err(|_| stopped())? {
             Ok(out) => Ok(Some(out)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Of a deleted group there is nothing to look for again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let state = self.lock();
+                if state.deleted {
+                    Err(gap(&state, first_index))
+                } else {
+                    Ok(None)
+                }
+            }
             Err(error) => Err(match self.lock().damage {
                 Some(damage) if error.kind() == io::ErrorKind::InvalidData => {
                     ReadError::Damaged(damage)

@@ -251,3 +251,34 @@ fn a_damaged_index_file_costs_one_read_of_its_segment() {
         assert!(bytes <= FEW_BYTES, "{bytes}");
     });
 }
+
+#[test]
+fn a_read_of_a_deleted_group_ends() {
+    let vfs = disk();
+    life(&vfs, async |env| {
+        let journal = open(env).await;
+        let log = create(&journal, GROUP).await;
+        for index in 0..40 {
+            append(&log, index, 1000).await.unwrap();
+            applied(&log, index);
+        }
+        journal.shutdown().await.unwrap();
+    });
+    life(&vfs, async |env| {
+        let journal = open(env).await;
+        let log = journal.group(GROUP).unwrap();
+        journal.delete_group(GROUP).await.unwrap();
+        until(|| log.segments().is_empty() || !has_files(&vfs)).await;
+        let limit = std::time::Duration::from_secs(60);
+        let read = log.read_entries(LogIndex(0)..LogIndex(5), 1 << 20);
+        assert!(tokio::time::timeout(limit, read).await.unwrap().is_err());
+        let read = log.fetch(Offset(0), 1 << 20, Offset(5));
+        let read = tokio::time::timeout(limit, read).await.unwrap();
+        assert!(read.is_err() || read.is_ok_and(|batches| batches.is_empty()));
+    });
+}
+
+fn has_files(vfs: &SimVfs) -> bool {
+    let group = Path::new("/data/p").join(format!("{:016x}", GROUP.0));
+    vfs.list(&group).is_ok_and(|names| !names.is_empty())
+}

@@ -43,6 +43,7 @@ async fn compare(
     let progress = log.progress();
     let mut next = progress.start.map_or(LogIndex(0), |id| id.index.next());
     let end = progress.applied.map_or(LogIndex(0), |id| id.index.next());
+    tracing::debug!(%group, node, %next, %end, "compared");
     while next < end {
         let entries = match log.read_entries(next..end, READ_BYTES).await {
             Ok(entries) => entries,
@@ -52,6 +53,18 @@ async fn compare(
                 return true;
             }
         };
+        if entries.is_empty() {
+            // Purged or refilled meanwhile, or lost.
+            let start = log.progress().start;
+            let start = start.map_or(LogIndex(0), |id| id.index.next());
+            if start <= next {
+                book.trouble(format!(
+                    "{group}: entry {next} is neither purged nor readable on {node}"
+                ));
+                return false;
+            }
+            next = start;
+        }
         for entry in entries {
             next = entry.index.next();
             let mut bytes = Vec::new();
