@@ -225,6 +225,13 @@ impl GroupLog {
         self.core.purge(upto)
     }
 
+    /// The newest entry that [`purge`](Self::purge) takes; not after `log_start` when all that may
+    /// go is gone.
+    #[must_use]
+    pub fn purgeable(&self) -> Option<LogId> {
+        self.core.purgeable()
+    }
+
     /// Chooses the newest segment boundary with only offsets below `before` behind it as the next
     /// log start: `state_at_log_start` and `purge` go up to it from now on. `None` when nothing
     /// can be dropped.

@@ -33,10 +33,7 @@ impl GroupCore {
         if upto.index < state.start.next_index() {
             return Ok(());
         }
-        let covered = match self.kind {
-            GroupKind::Data => state.wanted_start.id,
-            GroupKind::State => newest_state(&state).and_then(|position| position.id),
-        };
+        let covered = self.covered(&state);
         let position = covered
             .filter(|covered| covered.index >= upto.index)
             .filter(|_| state.log_id_at(upto.index) == Some(upto))
@@ -56,6 +53,18 @@ impl GroupCore {
         node.budget.dropped(freed_bytes);
         refuse(&node, refused);
         Ok(())
+    }
+
+    fn covered(&self, state: &LogState) -> Option<LogId> {
+        match self.kind {
+            GroupKind::Data => state.wanted_start.id,
+            GroupKind::State => newest_state(state).and_then(|position| position.id),
+        }
+    }
+
+    /// The newest entry that may be purged.
+    pub(crate) fn purgeable(&self) -> Option<LogId> {
+        self.covered(&self.lock())
     }
 
     /// Chooses the newest segment boundary with only offsets below `before` behind it.

@@ -451,7 +451,10 @@ impl RaftGroup {
     /// # Errors
     /// The group is closing.
     pub async fn trim(&self, before: Offset) -> Result<bool, ChangeError> {
-        if self.replica.log.advance_log_start(before).is_none() {
+        let log = &self.replica.log;
+        let advanced = log.advance_log_start(before).is_some();
+        // Openraft ignores an order while it makes a snapshot.
+        if !advanced && log.purgeable() <= log.log_start() {
             return Ok(false);
         }
         // The state at the new start is the snapshot; openraft purges the log up to it.

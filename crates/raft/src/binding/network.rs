@@ -3,7 +3,8 @@
 //! Appends of one group to one replica are pipelined. One stream owns both the requests still to
 //! come and the replies, so that the request stream dies with the reply stream: left alive, it
 //! would hold openraft's stream mutex and stall replication to that replica. A link that is down
-//! parks the stream instead of failing it, so that a dead node costs its groups no retries.
+//! parks the stream instead of failing it, so that a dead node costs its groups no retries. A
+//! parked stream makes way for a purge: openraft keeps what it may be sending.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -43,8 +44,11 @@ const CHUNK_BYTES: usize = 512 << 10;
 /// Time for one piece of a snapshot to be taken; the last one includes its installation.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether the replica may ask for votes.
-pub(crate) type MayAsk = Arc<dyn Fn() -> bool + Send + Sync>;
+/// A parked stream looks once in this time if it keeps entries from being purged.
+const PARKED_CHECK: Duration = Duration::from_secs(3);
+
+/// Tells something about the replica on this node.
+pub(crate) type Fact = Arc<dyn Fn() -> bool + Send + Sync>;
 
 type RpcResult<T> = Result<T, RPCError<Types>>;
 
@@ -55,7 +59,10 @@ pub(crate) struct GroupNetwork {
     pub(crate) links: Arc<Links>,
     pub(crate) transfers: Arc<AtomicU64>,
     pub(crate) acknowledged: Arc<Acknowledged>,
-    pub(crate) may_ask: MayAsk,
+    /// It may ask for votes.
+    pub(crate) may_ask: Fact,
+    /// It holds entries that should be purged by now.
+    pub(crate) purge_overdue: Fact,
 }
 
 impl RaftNetworkFactory<Types> for GroupNetwork {
@@ -74,6 +81,7 @@ impl RaftNetworkFactory<Types> for GroupNetwork {
             transfers: self.transfers.clone(),
             acknowledged: self.acknowledged.clone(),
             may_ask: self.may_ask.clone(),
+            purge_overdue: self.purge_overdue.clone(),
         }
     }
 }
@@ -85,7 +93,8 @@ pub(crate) struct ReplicaClient {
     links: Arc<Links>,
     transfers: Arc<AtomicU64>,
     acknowledged: Arc<Acknowledged>,
-    may_ask: MayAsk,
+    may_ask: Fact,
+    purge_overdue: Fact,
 }
 
 impl ReplicaClient {
@@ -93,6 +102,22 @@ impl ReplicaClient {
         self.links
             .get(self.home.node_id)
             .ok_or_else(|| unreachable(&LinkError::Down))
+    }
+
+    /// Waits for the link, as long as that keeps nothing from being purged.
+    ///
+    /// # Errors
+    /// Unreachable: openraft purges when it hears that nothing is on its way, and what the replica
+    /// then lacks is a snapshot to it.
+    async fn up(&self) -> RpcResult<PeerLink> {
+        let mut up = std::pin::pin!(self.links.up(self.home.node_id));
+        loop {
+            match tokio::time::timeout(PARKED_CHECK, up.as_mut()).await {
+                Ok(link) => return Ok(link),
+                Err(_) if (self.purge_overdue)() => return Err(unreachable(&LinkError::Down)),
+                Err(_) => {}
+            }
+        }
     }
 
     fn message(&self, request: AppendEntriesRequest<Types>) -> (AppendEntries, Option<RaftLogId>) {
@@ -194,10 +219,11 @@ impl ReplicaClient {
             return Err(unreachable(&AnyError::error("a snapshot of nothing")));
         };
         let data = snapshot.snapshot;
+        // A snapshot keeps nothing from being purged.
+        let link = self.links.up(self.home.node_id).await;
         let transfer_id = self.transfers.fetch_add(1, Ordering::Relaxed);
         let term = Term(vote.leader_id.term);
         let (to, asked) = (self.route.to, self.acknowledged.ask(self.route.to));
-        let link = self.link()?;
         let mut offset = 0;
         loop {
             let end = data.len().min(offset + CHUNK_BYTES);
@@ -357,10 +383,10 @@ where
     ) -> Option<RpcResult<StreamAppendResult<Types>>> {
         let link = match &self.link {
             Some(link) => link.clone(),
-            None => {
-                let link = client.links.up(client.home.node_id).await;
-                self.link.insert(link).clone()
-            }
+            None => match client.up().await {
+                Ok(link) => self.link.insert(link).clone(),
+                Err(error) => return Some(Err(error)),
+            },
         };
         loop {
             tokio::select! {

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use floe_journal::{GroupLog, StoreError};
-use floe_model::{RaftGroupId, Term};
+use floe_model::{LogIndex, RaftGroupId, Term};
 use floe_rpc::LogEnd;
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -114,6 +114,9 @@ impl NodeCore {
             let core = core.upgrade();
             core.is_some_and(|core| core.liveness.lock().may_vote(group))
         };
+        let config = self.openraft_config(spec.kind, spec.timers);
+        let kept = config.max_in_snapshot_log_to_keep;
+        let of_log = log.clone();
         let network = GroupNetwork {
             group,
             replica_id: spec.replica_id,
@@ -121,8 +124,12 @@ impl NodeCore {
             transfers: self.transfers.clone(),
             acknowledged: acknowledged.clone(),
             may_ask: Arc::new(may_ask),
+            purge_overdue: Arc::new(move || {
+                let start = of_log.log_start().map_or(LogIndex(0), |id| id.index.next());
+                let purgeable = of_log.purgeable();
+                purgeable.is_some_and(|upto| upto.index.0 >= start.0 + kept)
+            }),
         };
-        let config = self.openraft_config(spec.kind, spec.timers);
         let store = LogStore::new(log.clone());
         let raft = Raft::new(spec.replica_id.0, config, network, store, applier);
         // Everything that openraft spawns is spawned here and inherits the seed.

@@ -72,6 +72,7 @@ async fn client(env: &Env, addr: String) -> ReplicaClient {
         transfers: Arc::default(),
         acknowledged: Arc::default(),
         may_ask: Arc::new(|| true),
+        purge_overdue: Arc::new(|| false),
     };
     let home = Home {
         node_id: NodeId(2),
