@@ -228,6 +228,11 @@ pub(crate) fn read_failure(partition: &Partition, error: &ReadError) -> Failure 
         ReadError::Damaged(_) | ReadError::Io { .. } => {
             let (topic, index) = (&partition.topic, partition.key.partition);
             tracing::error!(%topic, partition = %index, %error, "read failed");
+            let raft = partition.raft();
+            // Others have what this disk lost, and one of them will lead.
+            if raft.withdraw_damaged() && raft.voters().len() > 1 {
+                return ErrorCode::NotLeader.into();
+            }
             ErrorCode::StorageFailed.into()
         }
     }

@@ -363,20 +363,17 @@ impl GroupCore {
         (freed_bytes, more)
     }
 
-    /// Notes damage that others found, and has it remembered.
-    pub(crate) fn mark_damaged(&self) {
-        self.set_damage(Damage::Recorded);
-        if let Ok(node) = self.node() {
-            node.work.want_checkpoint();
-        }
-    }
-
-    /// Notes damage found while reading.
+    /// Notes damage, and has it remembered: the next start may not meet it.
     pub(crate) fn set_damage(&self, damage: Damage) {
         let mut state = self.state.lock();
-        if state.damage.is_none() {
-            tracing::error!(group = %self.id, %damage, "group is damaged");
-            state.damage = Some(damage);
+        if state.damage.is_some() {
+            return;
+        }
+        tracing::error!(group = %self.id, %damage, "group is damaged");
+        state.damage = Some(damage);
+        drop(state);
+        if let Ok(node) = self.node() {
+            node.work.want_checkpoint();
         }
     }
 }

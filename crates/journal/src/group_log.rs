@@ -87,7 +87,7 @@ impl GroupLog {
     /// Others know that this log lost entries it had acknowledged: it is damaged from now on, also
     /// after a restart once the checkpoint asked for here is done.
     pub fn mark_damaged(&self) {
-        self.core.mark_damaged();
+        self.core.set_damage(Damage::Recorded);
     }
 
     /// Appends entries with consecutive indexes. They are readable on return and durable when

@@ -338,6 +338,18 @@ impl RaftGroup {
         }
     }
 
+    /// Takes this replica out of its group if its log turned out to be damaged, as a read may be
+    /// the first to see: it leads and counts no more, also after a restart, and others go on.
+    /// Returns whether it is.
+    pub fn withdraw_damaged(&self) -> bool {
+        let is_damaged = self.replica.log.is_damaged().is_some();
+        if is_damaged {
+            self.replica.log.mark_damaged();
+            self.replica.signals.mark_damaged();
+        }
+        is_damaged
+    }
+
     // -- members
 
     /// The voters in the newest membership, committed or not.

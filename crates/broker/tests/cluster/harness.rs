@@ -112,6 +112,21 @@ impl Cluster {
         node.shutdown(Duration::from_secs(9)).await.unwrap();
     }
 
+    /// The files of the first partition's log on a node, oldest first.
+    pub(crate) fn segments(&self, id: NodeId) -> Vec<std::path::PathBuf> {
+        let group = self
+            .dir
+            .path()
+            .join(id.to_string())
+            .join("p")
+            .join(format!("{:016x}", 1000));
+        let files = std::fs::read_dir(group).unwrap();
+        let mut segments: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|end| end == "log"));
+        segments.sort();
+        segments
+    }
+
     /// Forgets what a stopped node had on its disk.
     pub(crate) fn wipe(&self, id: NodeId) {
         std::fs::remove_dir_all(self.dir.path().join(id.to_string())).unwrap();
