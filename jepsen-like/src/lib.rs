@@ -13,6 +13,7 @@ mod availability;
 mod checker;
 mod evidence;
 mod history;
+pub mod live;
 pub mod report;
 #[cfg(test)]
 mod story;

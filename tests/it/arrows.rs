@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("console", &["broker", "model", "env"]),
     ("demo", &["client", "record", "env", "model"]),
     ("jepsen", &["client", "kafka-codec", "env", "model"]),
+    ("jepsen-real", &["jepsen", "client", "env", "model"]),
     (
         "cli",
         &[

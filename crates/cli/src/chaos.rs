@@ -4,15 +4,12 @@
 //! may be killed and leaves none behind. What it writes down is judged by the checkers of
 //! `jepsen-like`, which share no code with the broker.
 
-mod book;
 mod fault;
 mod nemesis;
 mod nodes;
-mod pulse;
 mod run;
 mod screen;
 mod verdict;
-mod workload;
 
 use std::path::PathBuf;
 

@@ -12,15 +12,14 @@ use std::time::Duration;
 
 use floe_client::{ChaosFault, ChaosHits, ChaosState};
 use floe_env::Rng;
+use floe_jepsen::live::{Book, Pulse};
 use floe_jepsen::report::Skipped;
 use floe_jepsen::{Action, Stage};
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::book::Book;
 use super::fault::{FaultKind, list};
 use super::nodes::{TestedNode, TestedNodes};
-use super::pulse::Pulse;
 use plan::{Strike, impossible, pick};
 
 const LENGTH_MIN: Duration = Duration::from_millis(500);

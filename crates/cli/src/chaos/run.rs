@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use floe_client::{ErrorKind, Offset, PartitionIndex, Start, TopicPartition};
 use floe_env::{Env, Rng};
+use floe_jepsen::live::{Book, Pulse, Target, Workload, drain};
 use floe_jepsen::{Action, Header, Plan, SCHEMA, Stage};
 use tokio_util::sync::CancellationToken;
 
 use super::ChaosArgs;
-use super::book::Book;
 use super::nemesis::Nemesis;
 use super::nodes::TestedNodes;
-use super::pulse::Pulse;
 use super::screen::Screen;
 use super::verdict::{self, Evidence};
-use super::workload::{Target, Workload, drain};
 use crate::connection::{Connection, topic_name};
 use crate::failure::{CommandError, ExitStatus};
 use crate::serve::{Signals, real_env};

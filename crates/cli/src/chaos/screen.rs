@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use super::pulse::Glance;
+use floe_jepsen::live::Glance;
 
 /// Between two lines where there is no terminal and nothing new is being done.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);

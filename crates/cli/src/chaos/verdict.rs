@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use floe_client::ErrorKind;
+use floe_jepsen::live::Workload;
 use floe_jepsen::report::{Page, Skipped};
 use floe_jepsen::{AnomalyKind, Doubt, Report, Verdict, check, read_history};
 use serde::Serialize;
@@ -14,7 +15,6 @@ use serde::Serialize;
 use super::ChaosArgs;
 use super::fault::FaultKind;
 use super::run::cannot_write;
-use super::workload::Workload;
 use crate::failure::{CommandError, ExitStatus};
 use crate::output::Stdout;
 

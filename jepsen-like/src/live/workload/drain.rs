@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::{Action, Key, Stage};
 use floe_client::{Error, Offset, Start};
-use floe_jepsen::{Action, Key, Stage};
 
 use super::read::{Polled, begin, poll};
 use super::{RETRY, Workload};
 
 /// Reads everything; `false` when it did not come to the end within `limit`.
-pub(crate) async fn drain(workload: &Workload, limit: Duration) -> bool {
+pub async fn drain(workload: &Workload, limit: Duration) -> bool {
     let reading = async {
         loop {
             match everything(workload).await {

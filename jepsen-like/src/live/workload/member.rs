@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::{Action, Key, Stage};
 use floe_client::{Consumer, Offset, RebalanceEvent, RebalanceEvents, TopicPartition};
 use floe_env::Rng;
-use floe_jepsen::{Action, Key, Stage};
 
 use super::read::{Polled, poll};
 use super::{RETRY, Workload};

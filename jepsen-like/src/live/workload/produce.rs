@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{Action, Sent, Stage};
 use floe_client::{Error, PartitionIndex, Producer, Record};
 use floe_env::Rng;
-use floe_jepsen::{Action, Sent, Stage};
 
 use super::{RETRY, Workload};
 

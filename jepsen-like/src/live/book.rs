@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::{Action, Header, Key, Recorder, Stage};
 use floe_env::Env;
-use floe_jepsen::{Action, Header, Key, Recorder, Stage};
 use parking_lot::Mutex;
 
 /// The one history; clones write into the same.
 #[derive(Clone)]
-pub(crate) struct Book {
+pub struct Book {
     env: Env,
     begun: Duration,
     next_process: Arc<AtomicU64>,
@@ -33,13 +33,13 @@ struct Pages {
 
 /// An operation that has begun.
 #[must_use = "an operation ends as ok, fail or info"]
-pub(crate) struct Open {
+pub struct Open {
     process: u64,
 }
 
 impl Book {
     /// An empty history in `file`.
-    pub(crate) fn open(file: &Path, header: &Header, env: &Env) -> io::Result<Self> {
+    pub fn open(file: &Path, header: &Header, env: &Env) -> io::Result<Self> {
         let pages = Pages {
             recorder: Some(Recorder::start(
                 BufWriter::new(File::create(file)?),
@@ -57,29 +57,29 @@ impl Book {
     }
 
     /// Time since the run began.
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.env.clock.now().saturating_sub(self.begun)
     }
 
     /// A process that nobody was before.
-    pub(crate) fn new_process(&self) -> u64 {
+    pub fn new_process(&self) -> u64 {
         self.next_process.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Begins an operation, now.
-    pub(crate) fn begin(&self, process: u64, action: Action) -> Open {
+    pub fn begin(&self, process: u64, action: Action) -> Open {
         self.write(process, Stage::Invoke, action, None, Vec::new());
         Open { process }
     }
 
     /// Ends an operation, now.
-    pub(crate) fn end(&self, open: Open, stage: Stage, action: Action, error: Option<String>) {
+    pub fn end(&self, open: Open, stage: Stage, action: Action, error: Option<String>) {
         self.end_moved(open, stage, action, error, Vec::new());
     }
 
     /// Ends an operation during which a rebalance moved keys.
     #[expect(clippy::needless_pass_by_value, reason = "an operation ends once")]
-    pub(crate) fn end_moved(
+    pub fn end_moved(
         &self,
         open: Open,
         stage: Stage,
@@ -91,12 +91,12 @@ impl Book {
     }
 
     /// Notes what must not be, and no operation can say.
-    pub(crate) fn trouble(&self, what: impl Into<String>) {
+    pub fn trouble(&self, what: impl Into<String>) {
         *self.pages.lock().troubles.entry(what.into()).or_default() += 1;
     }
 
     /// Troubles so far.
-    pub(crate) fn troubles(&self) -> Vec<String> {
+    pub fn troubles(&self) -> Vec<String> {
         let pages = self.pages.lock();
         let line = |(what, count): (&String, &u64)| match count {
             1 => what.clone(),
@@ -106,7 +106,7 @@ impl Book {
     }
 
     /// Ends the history: everything is in the file, and what comes later is left out.
-    pub(crate) fn finish(&self) -> io::Result<()> {
+    pub fn finish(&self) -> io::Result<()> {
         let mut pages = self.pages.lock();
         match (pages.failure.take(), pages.recorder.take()) {
             (Some(error), _) => Err(error),

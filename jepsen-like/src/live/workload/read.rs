@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::{Action, Key, Stage, Value};
 use floe_client::{Consumer, Error, ErrorKind, Offset, OutOfRange, Start};
 use floe_env::Rng;
-use floe_jepsen::{Action, Key, Stage, Value};
 
 use super::{RETRY, Workload};
 

@@ -12,16 +12,16 @@ mod read;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::{Key, Value};
 use floe_client::{Client, Message, Offset, PartitionIndex};
 use floe_env::{Env, Rng};
-use floe_jepsen::{Key, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::book::Book;
-use super::pulse::Pulse;
+use super::Book;
+use super::Pulse;
 
-pub(crate) use drain::drain;
+pub use drain::drain;
 
 /// Before something that failed is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -33,17 +33,18 @@ const PADDING_BYTES_MAX: u64 = 200;
 
 /// The topic of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub struct Target {
     /// Its name.
-    pub(crate) topic: String,
+    pub topic: String,
     /// Whether it was made for this run.
-    pub(crate) is_scratch: bool,
+    pub is_scratch: bool,
     /// Where the run begins, per partition.
-    pub(crate) begin: BTreeMap<PartitionIndex, Offset>,
+    pub begin: BTreeMap<PartitionIndex, Offset>,
 }
 
 impl Target {
-    pub(crate) fn partitions(&self) -> u32 {
+    /// How many partitions it has.
+    pub fn partitions(&self) -> u32 {
         u32::try_from(self.begin.len()).unwrap_or(u32::MAX)
     }
 
@@ -58,24 +59,24 @@ impl Target {
 
 /// One run, as its clients see it. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Workload {
+pub struct Workload {
     /// The cluster.
-    pub(crate) client: Client,
+    pub client: Client,
     /// Where records go.
-    pub(crate) target: Target,
+    pub target: Target,
     /// Stands before each value, and in the names of group and scratch topic.
-    pub(crate) run: String,
+    pub run: String,
     /// The history.
-    pub(crate) book: Book,
+    pub book: Book,
     /// What can be seen of it.
-    pub(crate) pulse: Pulse,
+    pub pulse: Pulse,
     /// When to stop.
-    pub(crate) stop: CancellationToken,
+    pub stop: CancellationToken,
 }
 
 impl Workload {
     /// Starts all clients; they end after `stop`.
-    pub(crate) fn start(&self, env: &Env) -> JoinSet<()> {
+    pub fn start(&self, env: &Env) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let new = || (self.clone(), env.rng.fork());
         for _ in 0..PRODUCERS {
@@ -98,7 +99,7 @@ impl Workload {
     }
 
     /// The group of this run.
-    pub(crate) fn group(&self) -> String {
+    pub fn group(&self) -> String {
         self.run.clone()
     }
 

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// Shared by everybody in the run.
 #[derive(Clone)]
-pub(crate) struct Pulse {
+pub struct Pulse {
     shared: Arc<Shared>,
 }
 
@@ -29,22 +29,22 @@ struct Beats {
 
 /// One look.
 #[derive(Clone, Debug)]
-pub(crate) struct Glance {
+pub struct Glance {
     /// Records acknowledged.
-    pub(crate) acked: u64,
+    pub acked: u64,
     /// Operations ended.
-    pub(crate) operations: u64,
+    pub operations: u64,
     /// Longest time that a partition acknowledged nothing, up to now.
-    pub(crate) longest_gap: Duration,
+    pub longest_gap: Duration,
     /// What is being done.
-    pub(crate) doing: String,
+    pub doing: String,
     /// Faults that landed.
-    pub(crate) landed: u64,
+    pub landed: u64,
 }
 
 impl Pulse {
     /// Of a topic with this many partitions.
-    pub(crate) fn new(partitions: u32) -> Self {
+    pub fn new(partitions: u32) -> Self {
         let beats = Beats {
             last_acks: vec![None; partitions as usize],
             longest_gap: Duration::ZERO,
@@ -61,7 +61,7 @@ impl Pulse {
     }
 
     /// A record of `partition` was acknowledged at `now`.
-    pub(crate) fn acked(&self, partition: u32, now: Duration) {
+    pub fn acked(&self, partition: u32, now: Duration) {
         self.shared.acked.fetch_add(1, Ordering::Relaxed);
         let mut beats = self.shared.beats.lock();
         let Some(last) = beats.last_acks.get_mut(partition as usize) else {
@@ -73,34 +73,34 @@ impl Pulse {
     }
 
     /// An operation ended.
-    pub(crate) fn operation_ended(&self) {
+    pub fn operation_ended(&self) {
         self.shared.operations.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Something else is being done from now on.
-    pub(crate) fn doing(&self, what: impl Into<String>) {
+    pub fn doing(&self, what: impl Into<String>) {
         self.shared.beats.lock().doing = what.into();
     }
 
     /// A fault took effect.
-    pub(crate) fn landed(&self) {
+    pub fn landed(&self) {
         self.shared.beats.lock().landed += 1;
     }
 
     /// Whether every partition acknowledged something at `since` or later.
-    pub(crate) fn all_acked_since(&self, since: Duration) -> bool {
+    pub fn all_acked_since(&self, since: Duration) -> bool {
         let beats = self.shared.beats.lock();
         let mut last_acks = beats.last_acks.iter();
         last_acks.all(|last| last.is_some_and(|last| last >= since))
     }
 
     /// Longest time that a partition acknowledged nothing between two acknowledgements.
-    pub(crate) fn longest_gap(&self) -> Duration {
+    pub fn longest_gap(&self) -> Duration {
         self.shared.beats.lock().longest_gap
     }
 
     /// How it stands at `now`. A gap that lasts counts as far as it goes.
-    pub(crate) fn glance(&self, now: Duration) -> Glance {
+    pub fn glance(&self, now: Duration) -> Glance {
         let beats = self.shared.beats.lock();
         let silent = beats.last_acks.iter().flatten();
         let open_gap = silent.map(|last| now.saturating_sub(*last)).max();
