@@ -87,7 +87,7 @@ impl Cluster {
     }
 
     async fn ask(&self, node: u32, request: ChaosRequest) -> Option<ChaosState> {
-        let addr = self.blueprint.client_addr(node);
+        let addr = self.blueprint.own_client_addr(node);
         self.admin.chaos(&addr, request).await.ok()
     }
 

@@ -73,7 +73,7 @@ impl Diagnosis {
     }
 
     fn of_outcomes(found: Outcomes, isolated: bool, kafka: Ability) -> Self {
-        let ability = |kind: FaultKind| match outcome_of(kind.need(), &found) {
+        let ability = |kind: FaultKind| match outcome_of(kind.need(), &found, isolated) {
             Ok(reason) => Ability {
                 name: kind.name().to_owned(),
                 possible: true,
@@ -127,15 +127,21 @@ impl Diagnosis {
 type Outcomes = BTreeMap<Need, Result<(), String>>;
 
 /// Possible, perhaps with a remark; or why not.
-fn outcome_of(need: Need, found: &Outcomes) -> Result<Option<String>, String> {
+fn outcome_of(need: Need, found: &Outcomes, isolated: bool) -> Result<Option<String>, String> {
     let of = |need| found.get(&need).cloned().unwrap_or(Ok(()));
+    let has_proxy = !isolated;
     match need {
-        Need::Signals => Ok(None),
+        Need::Signals | Need::Hooks => Ok(None),
         Need::CutMatrix => Ok(of(Need::Filter)
             .err()
             .map(|why| format!("inside the nodes, not on the network: {why}"))),
-        Need::Hooks => Ok(None),
-        other => of(other).map(|()| None),
+        Need::ClientCut | Need::Rejection | Need::Shaper | Need::Relay if has_proxy => Ok(Some(
+            "in a proxy before each node, not on the network".to_owned(),
+        )),
+        Need::ClientCut => of(Need::Filter).map(|()| None),
+        Need::Filter | Need::Rejection | Need::Shaper | Need::Relay | Need::Volume => {
+            of(need).map(|()| None)
+        }
     }
 }
 
@@ -163,7 +169,7 @@ fn script(need: Need) -> String {
              mkfs.ext4 -q -m 0 i && mount -o loop i d && perl -e \"$2\" d && umount d && \
              mount -o loop i d"
             .to_owned(),
-        Need::Signals | Need::Hooks | Need::CutMatrix => "true".to_owned(),
+        Need::Signals | Need::Hooks | Need::CutMatrix | Need::ClientCut => "true".to_owned(),
     }
 }
 
@@ -180,7 +186,7 @@ async fn probe(script: &str) -> Result<(), String> {
 fn remedy(need: Need, is_isolated: bool) -> String {
     let words = match need {
         _ if !is_isolated => "run it as root, or: sysctl kernel.unprivileged_userns_clone=1",
-        Need::Filter | Need::Rejection => "apt-get install iproute2 nftables",
+        Need::ClientCut | Need::Filter | Need::Rejection => "apt-get install iproute2 nftables",
         Need::Shaper => "apt-get install iproute2; a kernel with CONFIG_NET_SCH_TBF",
         Need::Relay => "apt-get install iproute2 perl; a kernel with CONFIG_PACKET",
         Need::Volume if !isolation::is_root() => "run it as root",

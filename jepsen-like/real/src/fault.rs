@@ -57,13 +57,15 @@ pub(crate) enum Need {
     Hooks,
     /// Network namespaces and a filtering bridge; without them the nodes cut themselves off.
     CutMatrix,
+    /// The same; without namespaces a proxy before each node.
+    ClientCut,
     /// The same, and nothing in its place.
     Filter,
-    /// Packets answered by a reset.
+    /// Packets answered by a reset; without namespaces the proxy.
     Rejection,
-    /// The queueing discipline `tbf`.
+    /// The queueing discipline `tbf`; without namespaces the proxy.
     Shaper,
-    /// A program that carries the frames of a cable.
+    /// A program that carries the frames of a cable; without namespaces the proxy.
     Relay,
     /// A filesystem in a file whose power can be cut.
     Volume,
@@ -126,7 +128,8 @@ impl FaultKind {
         match self {
             Self::Kill | Self::KillAll | Self::Pause | Self::Starve => Need::Signals,
             Self::Cut | Self::CutOneWay | Self::Bridge => Need::CutMatrix,
-            Self::CutClients | Self::Loss => Need::Filter,
+            Self::CutClients => Need::ClientCut,
+            Self::Loss => Need::Filter,
             Self::Reset => Need::Rejection,
             Self::Bandwidth => Need::Shaper,
             Self::Delay => Need::Relay,

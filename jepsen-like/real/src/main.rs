@@ -17,6 +17,7 @@ mod network;
 mod node;
 mod order;
 mod plan;
+mod proxy;
 mod round;
 mod series;
 mod summary;

@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use crate::failure::Failure;
 use crate::network;
+use crate::proxy::Proxy;
 use crate::volume::Volume;
 
 const SIGKILL: i32 = 9;
@@ -22,8 +23,14 @@ const SIGKILL: i32 = 9;
 const DEATH_LIMIT: Duration = Duration::from_secs(10);
 /// Ports of a node that has a network of its own.
 const PORT: u32 = 9192;
-/// Where all share one: node `i` takes four from here plus ten times `i`.
+/// Where all share one: node `i` takes ten from here plus ten times `i`.
 const SHARED_PORT: u32 = 27_100;
+/// From a port of a node there to the one at which its proxy takes its place.
+const TO_PROXY: u32 = 5;
+const CLIENT: u32 = 0;
+const KAFKA: u32 = 1;
+const HTTP: u32 = 2;
+const PEER: u32 = 3;
 
 /// What all nodes of a round are made of.
 #[derive(Clone, Debug)]
@@ -46,19 +53,42 @@ impl Blueprint {
         }
     }
 
+    /// Where others reach it.
+    fn told(&self, node: u32, offset: u32) -> String {
+        match self.is_isolated {
+            true => self.port(node, offset),
+            false => self.port(node, offset + TO_PROXY),
+        }
+    }
+
     /// Where native clients reach a node.
     pub(crate) fn client_addr(&self, node: u32) -> String {
-        self.port(node, 0)
+        self.told(node, CLIENT)
+    }
+
+    /// Where it listens for them itself.
+    pub(crate) fn own_client_addr(&self, node: u32) -> String {
+        self.port(node, CLIENT)
     }
 
     /// Where Kafka clients reach it.
     pub(crate) fn kafka_addr(&self, node: u32) -> String {
-        self.port(node, 1)
+        self.told(node, KAFKA)
+    }
+
+    /// The proxy before a node, where it has no network of its own.
+    pub(crate) async fn proxy(&self, node: u32) -> Result<Option<Proxy>, Failure> {
+        if self.is_isolated {
+            return Ok(None);
+        }
+        let pair = |offset| (self.told(node, offset), self.port(node, offset));
+        let (clients, peers) = ([pair(CLIENT), pair(KAFKA)], [pair(PEER)]);
+        Proxy::open(&clients, &peers).await.map(Some)
     }
 
     fn config(&self, node: u32, data_dir: &Path) -> String {
         let seeds: Vec<_> = (1..=self.nodes)
-            .map(|other| format!("\"{other}@{}\"", self.port(other, 3)))
+            .map(|other| format!("\"{other}@{}\"", self.told(other, PEER)))
             .collect();
         let mut text = String::from("chaos = true\n\n");
         let mut put = |line: String| {
@@ -71,9 +101,19 @@ impl Blueprint {
             seeds.join(", ")
         ));
         put("[listeners]".to_owned());
-        for (offset, name) in ["client", "kafka", "http", "peer"].iter().enumerate() {
-            let offset = u32::try_from(offset).unwrap_or(0);
+        for (offset, name) in [
+            (CLIENT, "client"),
+            (KAFKA, "kafka"),
+            (HTTP, "http"),
+            (PEER, "peer"),
+        ] {
             put(format!("{name} = \"{}\"", self.port(node, offset)));
+            if offset != HTTP {
+                put(format!(
+                    "{name}_advertised = \"{}\"",
+                    self.told(node, offset)
+                ));
+            }
         }
         put(format!("\n[storage]\ndata_dir = {data_dir:?}"));
         // Small, so that segments change and the filesystem can be filled.
@@ -90,6 +130,8 @@ pub(crate) struct Node {
     pub(crate) id: u32,
     /// Its disk, where it has one of its own.
     pub(crate) volume: Option<Volume>,
+    /// What is before it, where it has no network of its own.
+    pub(crate) proxy: Option<Proxy>,
     blueprint: Blueprint,
     config: PathBuf,
     process: Option<Child>,
@@ -115,10 +157,12 @@ impl Node {
         let config = home.join("node.toml");
         std::fs::write(&config, blueprint.config(id, &data_dir))
             .map_err(Failure::of_file(&config))?;
+        let proxy = blueprint.proxy(id).await?;
         let (blueprint, process) = (blueprint.clone(), None);
         Ok(Self {
             id,
             volume,
+            proxy,
             blueprint,
             config,
             process,

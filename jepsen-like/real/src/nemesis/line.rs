@@ -10,11 +10,12 @@ use crate::failure::Failure;
 use crate::network::Network;
 use crate::network::relay::Relay;
 use crate::plan::Strike;
+use crate::proxy::{Gate, Rule};
 
 /// Resets are short: a connection needs only one.
 const RESETS_MAX: Duration = Duration::from_millis(600);
 /// Of a thin line, kbit/s.
-const RATES_KBIT: [u64; 4] = [128, 256, 1_024, 4_096];
+const RATES_KBIT: [u32; 4] = [128, 256, 1_024, 4_096];
 
 impl Nemesis {
     /// Cuts links on the network, or, where there is none, inside the nodes.
@@ -56,7 +57,7 @@ impl Nemesis {
     /// Lets nothing pass between the victims and the clients.
     pub(super) async fn cut_clients(&mut self, strike: &Strike) -> Result<u64, Failure> {
         let Some(network) = self.network else {
-            return Ok(0);
+            return Ok(self.hold_at_proxies(strike, Rule::Shut, false).await);
         };
         let before = network.dropped().await;
         for &node in &strike.victims {
@@ -80,7 +81,12 @@ impl Nemesis {
     /// Answers everything with resets.
     pub(super) async fn reset(&mut self, strike: &Strike) -> Result<u64, Failure> {
         let Some(network) = self.network else {
-            return Ok(0);
+            let before = self.felt(strike);
+            for gate in self.gates(strike, true) {
+                gate.reset();
+            }
+            tokio::time::sleep(strike.length.min(RESETS_MAX)).await;
+            return Ok(u64::from(self.felt(strike) > before));
         };
         for &node in &strike.victims {
             network.reset(node).await?;
@@ -95,11 +101,12 @@ impl Nemesis {
 
     /// Makes lines thin.
     pub(super) async fn narrow(&mut self, strike: &Strike) -> Result<u64, Failure> {
-        let Some(network) = self.network else {
-            return Ok(0);
-        };
         let place = usize::try_from(strike.dice % 4).unwrap_or(0);
         let rate = RATES_KBIT.get(place).copied().unwrap_or(1_024);
+        let Some(network) = self.network else {
+            let narrow = Rule::Narrow(rate * 1_000 / 8);
+            return Ok(self.hold_at_proxies(strike, narrow, true).await);
+        };
         let discipline = format!("tbf rate {rate}kbit burst 16kb latency 400ms");
         for &node in &strike.victims {
             network.shape(node, &discipline).await?;
@@ -114,10 +121,11 @@ impl Nemesis {
 
     /// Makes lines slow.
     pub(super) async fn delay(&mut self, strike: &Strike) -> Result<u64, Failure> {
-        if self.network.is_none() {
-            return Ok(0);
-        }
         let (delay_ms, more_ms) = (5 + strike.dice % 200, strike.dice / 256 % 50);
+        if self.network.is_none() {
+            let late = Rule::Late(Duration::from_millis(delay_ms));
+            return Ok(self.hold_at_proxies(strike, late, true).await);
+        }
         let mut relays = Vec::new();
         for &node in &strike.victims {
             relays.push(Relay::insert(node, delay_ms, more_ms).await?);
@@ -128,6 +136,36 @@ impl Nemesis {
             carried += relay.take_out().await?;
         }
         Ok(u64::from(carried > 0))
+    }
+}
+
+impl Nemesis {
+    /// Where nodes have no network of their own: the same before each victim.
+    async fn hold_at_proxies(&self, strike: &Strike, rule: Rule, with_peers: bool) -> u64 {
+        let before = self.felt(strike);
+        for gate in self.gates(strike, with_peers) {
+            gate.set(rule);
+        }
+        tokio::time::sleep(strike.length).await;
+        for gate in self.gates(strike, with_peers) {
+            gate.set(Rule::Open);
+        }
+        u64::from(self.felt(strike) > before)
+    }
+
+    fn gates(&self, strike: &Strike, with_peers: bool) -> Vec<&Gate> {
+        let nodes = self.cluster.nodes.iter();
+        let victims = nodes.filter(|node| strike.victims.contains(&node.id));
+        let proxies = victims.filter_map(|node| node.proxy.as_ref());
+        proxies
+            .flat_map(|proxy| {
+                std::iter::once(&proxy.clients).chain(with_peers.then_some(&proxy.peers))
+            })
+            .collect()
+    }
+
+    fn felt(&self, strike: &Strike) -> u64 {
+        self.gates(strike, true).into_iter().map(Gate::felt).sum()
     }
 }
 
