@@ -187,6 +187,9 @@ fn a_disk_that_fills_up_refuses_records_and_keeps_those_it_took() {
     assert!(said.contains("disk full"), "{said}");
     let read = stdout(&node.floe(&["consume", "t", "--until-end"], b""));
     assert!(read.lines().count() >= taken, "reading goes on");
+    let status = stdout(&node.floe(&["cluster", "status"], b""));
+    assert!(status.contains("degraded"), "{status}");
+    assert!(status.contains("disk full"), "{status}");
 
     fs::remove_file(&ballast).unwrap();
     let again = node.floe(&["produce", "t"], b"room again\n");

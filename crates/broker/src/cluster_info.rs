@@ -7,7 +7,7 @@ use floe_env::{OpenMode, Vfs};
 use floe_journal::StoreStatus;
 use floe_metadata::{ReplicaSet, State};
 use floe_model::{ErrorCode, LeaderEpoch, NodeId, RaftGroupId};
-use floe_rpc::{ClusterInfo, Failure, NodeInfo, NodeStats};
+use floe_rpc::{ClusterInfo, Failure, NodeInfo, NodeStats, StoreHealth};
 use futures::StreamExt as _;
 use futures::stream;
 
@@ -60,7 +60,11 @@ impl Broker {
             bytes_written: journal.journal_bytes_written + journal.segment_bytes_written,
             leaders: u32::try_from(led).unwrap_or(u32::MAX),
             replicas: u32::try_from(partitions.len()).unwrap_or(u32::MAX),
-            store_healthy: matches!(&*core.journal.status().borrow(), StoreStatus::Healthy),
+            store: match &*core.journal.status().borrow() {
+                StoreStatus::Healthy => StoreHealth::Healthy,
+                StoreStatus::Full { .. } => StoreHealth::Full,
+                StoreStatus::Poisoned { .. } => StoreHealth::Failed,
+            },
         })
     }
 

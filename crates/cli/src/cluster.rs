@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use floe_client::{ElectLeaders, NodeId, NodeInfo, NodeStats, PartitionIndex, TopicInfo};
+use floe_client::{
+    ClusterInfo, ElectLeaders, NodeId, NodeInfo, NodeStats, PartitionIndex, StoreHealth, TopicInfo,
+};
 use serde::Serialize;
 
 use crate::arguments::{ConnectArgs, OutputArgs, OutputForm};
@@ -83,6 +85,8 @@ struct StatusDocument {
     partitions: usize,
     without_leader: usize,
     under_replicated: usize,
+    stores_full: Vec<u32>,
+    stores_failed: Vec<u32>,
     metadata_version: u64,
 }
 
@@ -97,7 +101,7 @@ struct NodeRow {
     rack: Option<String>,
     leaders: u32,
     replicas: u32,
-    store_healthy: Option<bool>,
+    store: Option<StoreHealth>,
     journal_syncs: Option<u64>,
     bytes_written: Option<u64>,
     rss_bytes: Option<u64>,
@@ -123,66 +127,112 @@ async fn status(args: StatusArgs) -> Result<(), CommandError> {
     let without_leader = rows.iter().filter(|row| row.leader.is_none()).count();
     let short = |row: &&PartitionRow| row.alive_replicas.len() < row.replicas.len();
     let under_replicated = rows.iter().filter(short).count();
-    let nodes_alive = cluster.nodes.iter().filter(|node| node.alive).count();
-    let whole = nodes_alive == cluster.nodes.len() && cluster.controller.is_some();
-    let document = StatusDocument {
+    let mut document = StatusDocument {
         cluster_id: cluster.cluster_id.to_string(),
-        name: cluster.name,
-        healthy: whole && without_leader == 0 && under_replicated == 0,
+        name: cluster.name.clone(),
+        healthy: false,
         controller: cluster.controller.map(|node| node.0),
         nodes: cluster.nodes.len(),
-        nodes_alive,
+        nodes_alive: cluster.nodes.iter().filter(|node| node.alive).count(),
         topics: topics.len(),
         partitions: rows.len(),
         without_leader,
         under_replicated,
+        stores_full: Vec::new(),
+        stores_failed: Vec::new(),
         metadata_version: cluster.metadata_version,
     };
-    Stdout::new().document(args.output.output, &document, |document| {
-        let healthy = if document.healthy {
-            "healthy"
-        } else {
-            "degraded"
-        };
-        let controller = document
+    for node in node_rows(&connection, cluster).await {
+        match node.store {
+            Some(StoreHealth::Full) => document.stores_full.push(node.id),
+            Some(StoreHealth::Failed) => document.stores_failed.push(node.id),
+            Some(StoreHealth::Healthy) | None => {}
+        }
+    }
+    document.healthy = document.is_healthy();
+    Stdout::new().document(args.output.output, &document, StatusDocument::cells)
+}
+
+impl StatusDocument {
+    fn is_healthy(&self) -> bool {
+        self.nodes_alive == self.nodes
+            && self.controller.is_some()
+            && self.without_leader == 0
+            && self.under_replicated == 0
+            && self.stores_full.is_empty()
+            && self.stores_failed.is_empty()
+    }
+
+    fn cells(&self) -> Vec<(&'static str, String)> {
+        let healthy = if self.healthy { "healthy" } else { "degraded" };
+        let controller = self
             .controller
-            .map_or_else(|| "none".to_owned(), |c| c.to_string());
-        vec![
-            (
-                "cluster",
-                format!("{} ({})", document.name, document.cluster_id),
-            ),
+            .map_or_else(|| "none".to_owned(), |node| node.to_string());
+        let alive = format!("{} of {} alive", self.nodes_alive, self.nodes);
+        let mut cells = vec![
+            ("cluster", format!("{} ({})", self.name, self.cluster_id)),
             ("state", healthy.to_owned()),
-            (
-                "nodes",
-                format!("{} of {} alive", document.nodes_alive, document.nodes),
-            ),
+            ("nodes", alive),
             ("controller", controller),
-            ("topics", document.topics.to_string()),
-            ("partitions", document.partitions.to_string()),
-            ("without leader", document.without_leader.to_string()),
-            ("under-replicated", document.under_replicated.to_string()),
-        ]
-    })
+            ("topics", self.topics.to_string()),
+            ("partitions", self.partitions.to_string()),
+            ("without leader", self.without_leader.to_string()),
+            ("under-replicated", self.under_replicated.to_string()),
+        ];
+        let mut trouble = |nodes: &[u32], what, next: &str| {
+            if !nodes.is_empty() {
+                let nodes: Vec<_> = nodes.iter().map(u32::to_string).collect();
+                cells.push((what, format!("node {}: {next}", nodes.join(", "))));
+            }
+        };
+        trouble(
+            &self.stores_full,
+            "disk full",
+            "free some space; produce goes on by itself",
+        );
+        trouble(
+            &self.stores_failed,
+            "disk failed",
+            "see its log, mend the disk, restart the node",
+        );
+        cells
+    }
 }
 
 async fn nodes(args: StatusArgs) -> Result<(), CommandError> {
     let connection = Connection::open(&args.connect).await?;
     let cluster = connection.admin().cluster().await;
     let cluster = cluster.map_err(|error| connection.explain(&error))?;
+    let rows = node_rows(&connection, cluster).await;
+    let header = [
+        "NODE", "ALIVE", "STORE", "CLIENTS", "HTTP", "RACK", "LEADERS", "REPLICAS", "SYNCS",
+        "MEMORY",
+    ];
+    Stdout::new().rows(args.output.output, &rows, &header, NodeRow::cells)
+}
+
+/// Each node with its own counters, where it answers.
+async fn node_rows(connection: &Connection, cluster: ClusterInfo) -> Vec<NodeRow> {
     let admin = connection.client.admin().timeout(STATS_TIMEOUT);
     let asked = cluster.nodes.into_iter().map(|node| {
         let admin = admin.clone();
         async move {
-            let stats = admin.node_stats(node.node).await.ok();
+            let stats = match node.alive {
+                true => admin.node_stats(node.node).await.ok(),
+                false => None,
+            };
             NodeRow::new(node, stats.as_ref())
         }
     });
-    let rows = futures::future::join_all(asked).await;
-    let header = [
-        "NODE", "ALIVE", "CLIENTS", "HTTP", "RACK", "LEADERS", "REPLICAS", "SYNCS", "MEMORY",
-    ];
-    Stdout::new().rows(args.output.output, &rows, &header, NodeRow::cells)
+    futures::future::join_all(asked).await
+}
+
+fn store_word(store: StoreHealth) -> &'static str {
+    match store {
+        StoreHealth::Healthy => "healthy",
+        StoreHealth::Full => "full",
+        StoreHealth::Failed => "failed",
+    }
 }
 
 impl NodeRow {
@@ -196,7 +246,7 @@ impl NodeRow {
             rack: node.rack,
             leaders: stats.map_or(node.leaders, |stats| stats.leaders),
             replicas: stats.map_or(node.replicas, |stats| stats.replicas),
-            store_healthy: stats.map(|stats| stats.store_healthy),
+            store: stats.map(|stats| stats.store),
             journal_syncs: stats.map(|stats| stats.journal_syncs),
             bytes_written: stats.map(|stats| stats.bytes_written),
             rss_bytes: stats.map(|stats| stats.rss_bytes),
@@ -210,6 +260,7 @@ impl NodeRow {
         vec![
             self.id.to_string(),
             if self.alive { "yes" } else { "no" }.to_owned(),
+            self.store.map_or("-", store_word).to_owned(),
             self.client_addr.clone(),
             text(&self.http_addr),
             text(&self.rack),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use floe_client::{Admin, Client, Error, ErrorKind, TopicName};
+use floe_client::{Admin, Client, Error, ErrorCode, ErrorKind, TopicName};
 
 use crate::arguments::ConnectArgs;
 use crate::failure::{CommandError, ExitStatus, advice};
@@ -142,6 +142,10 @@ fn describe(error: &Error, server: &str, other: ExitStatus) -> CommandError {
     let topic = error.topic().map(TopicName::as_str);
     if let Some(next) = error.detail().and_then(|detail| advice(detail, topic)) {
         return shown.at(format!("on {server}")).next(next);
+    }
+    if error.code() == Some(ErrorCode::DiskFull) {
+        let next = format!("free some space, see where:  floe cluster status --server {server}");
+        return shown.at(format!("asked {server}")).next(next);
     }
     match error.kind() {
         ErrorKind::Unavailable => {

@@ -149,8 +149,10 @@ async fn create(args: CreateArgs) -> Result<(), CommandError> {
     })?;
     let row = TopicRow::new(&made);
     eprintln!(
-        "topic '{}' has {} partitions with {} replicas each",
-        row.name, row.partitions, row.replication
+        "topic '{}' has {} with {} each",
+        row.name,
+        counted(row.partitions, "partition"),
+        counted(row.replication, "replica")
     );
     let mut out = Stdout::new();
     match args.output.output {
@@ -158,6 +160,11 @@ async fn create(args: CreateArgs) -> Result<(), CommandError> {
         OutputForm::Table => {}
     }
     out.flush()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 async fn list(args: ListArgs) -> Result<(), CommandError> {

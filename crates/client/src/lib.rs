@@ -67,7 +67,7 @@ pub use floe_record::{Compression, Header};
 pub use floe_rpc::{
     Assignor, ChaosFault, ChaosHits, ChaosRequest, ChaosState, ClusterInfo, CommittedOffset,
     ElectLeaders, FailureDetail, GroupDescription, GroupListing, GroupMember, GroupPhase, NodeInfo,
-    NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey, TopicInfo,
+    NodeStats, PROTOCOL_VERSION, PartitionInfo, PartitionKey, StoreHealth, TopicInfo,
 };
 
 /// The example of the README compiles.

@@ -12,7 +12,7 @@ mod records;
 
 pub use admin::{
     AlterTopic, ClusterInfo, CreateTopic, ElectLeaders, NodeInfo, NodeStats, PartitionInfo,
-    TopicInfo, Topics, TopicsRequest,
+    StoreHealth, TopicInfo, Topics, TopicsRequest,
 };
 pub use chaos::{ChaosFault, ChaosHits, ChaosRequest, ChaosState};
 pub use detail::{Awaited, Excerpt, FailureDetail};

@@ -151,6 +151,19 @@ pub struct NodeStats {
     pub leaders: u32,
     /// Replicas held now.
     pub replicas: u32,
-    /// Whether the store is healthy.
-    pub store_healthy: bool,
+    /// Whether its store takes records.
+    pub store: StoreHealth,
+}
+
+/// Whether a node's store takes records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreHealth {
+    /// Everything works.
+    #[default]
+    Healthy,
+    /// Produce is refused until there is space again; then it goes on by itself.
+    Full,
+    /// A write or sync failed: the node is of no use until it is restarted on a disk that works.
+    Failed,
 }
