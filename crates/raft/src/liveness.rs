@@ -32,6 +32,9 @@ use crate::{RaftConfig, Voter};
 
 /// Time a better placed candidate has before the next one stands.
 const STAGGER: Duration = Duration::from_millis(250);
+/// How long each founder that lives has to initialise a group before the next one does. It may
+/// be heard and yet not have heard that there is such a group.
+const FOUNDING_PATIENCE: Duration = Duration::from_secs(3);
 /// Spread of first candidacies, so that a dead node's groups do not all move in one instant.
 const SPREAD: Duration = Duration::from_millis(20);
 /// Distance of the heartbeats to the groups of a restarted peer.
@@ -283,6 +286,7 @@ impl Liveness {
             GroupView {
                 facts: GroupFacts::default(),
                 since: Duration::ZERO,
+                opened: Duration::ZERO,
                 leader_incarnation: None,
                 queued: None,
                 poke: None,
@@ -339,6 +343,9 @@ impl Liveness {
             view.fenced = false;
             view.stuck = false;
             view.leader_incarnation = leader.and_then(|node| self.detector.incarnation(node));
+        }
+        if view.fresh {
+            view.opened = now;
         }
         view.fresh = false;
         let leads = view.facts.leads;

@@ -123,6 +123,15 @@ async fn every_cut_link_of_five_nodes_leaves_a_leader_that_commits() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_founded_without_a_live_founder_that_never_opens_it() {
+    let cluster = TestCluster::start(3).await;
+    for node in [2, 3].map(NodeId) {
+        cluster.open_on(node, GROUP, GroupKind::Data).await;
+    }
+    cluster.propose(GROUP, "without the first").await;
+}
+
 async fn commits_under_a_cut(cluster: &TestCluster, cut: &str) {
     // Long enough for the detectors to see it and for an election.
     tokio::time::sleep(Duration::from_millis(700)).await;

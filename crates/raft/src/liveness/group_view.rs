@@ -78,6 +78,8 @@ pub(crate) struct GroupView {
     /// When the present leadership was learned, and the leader's incarnation then.
     pub(crate) since: Duration,
     pub(crate) leader_incarnation: Option<Incarnation>,
+    /// When its first facts were taken.
+    pub(crate) opened: Duration,
     /// Its place in the election queue.
     pub(crate) queued: Option<Duration>,
     /// Its place in the heartbeat queue.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use floe_model::{LeaderEpoch, NodeId, RaftGroupId};
 
 use super::group_view::{GroupFacts, GroupView};
-use super::{Due, Liveness, SPREAD, STAGGER, move_poke, move_queued};
+use super::{Due, FOUNDING_PATIENCE, Liveness, SPREAD, STAGGER, move_poke, move_queued};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doubt {
@@ -168,7 +168,7 @@ impl Liveness {
             Doubt::Leaderless if view.facts.leads => (retry, Some(Due::Confirm(group))),
             Doubt::Until(at) => (at + self.rng.jitter(self.turn(group, view), SPREAD), None),
             Doubt::Leaderless if !view.facts.founders.is_empty() => {
-                let found = self.first_founder(view);
+                let found = self.is_founder_now(view, now);
                 (
                     retry,
                     found.then(|| Due::Found(group, view.facts.founders.clone())),
@@ -187,16 +187,18 @@ impl Liveness {
     }
 
     /// The first founder initialises; the next one only when those before it are dead: not heard,
-    /// or on a node that came back with another disk.
-    fn first_founder(&self, view: &GroupView) -> bool {
+    /// or on a node that came back with another disk; or when they had their time for it.
+    fn is_founder_now(&self, view: &GroupView, now: Duration) -> bool {
         let before = view.facts.founders.iter();
-        before
+        let live = before
             .take_while(|founder| founder.replica_id != view.facts.replica_id)
-            .all(|founder| {
+            .filter(|founder| {
                 let disk = self.detector.disk(founder.node_id);
                 let is_wiped = disk.is_some_and(|disk| disk != founder.node_uuid);
-                self.suspects(founder.node_id) || is_wiped
-            })
+                !self.suspects(founder.node_id) && !is_wiped
+            });
+        let live = u32::try_from(live.count()).unwrap_or(u32::MAX);
+        now >= view.opened + FOUNDING_PATIENCE.saturating_mul(live)
     }
 
     /// A candidate learned that another voter's log is longer: that one stands first.

@@ -318,6 +318,28 @@ fn only_the_first_live_founder_initialises() {
 }
 
 #[test]
+fn a_founder_that_lives_but_does_not_initialise_is_waited_for_only_so_long() {
+    let founding = GroupFacts {
+        replica_id: voter(ME).replica_id,
+        members: Vec::new(),
+        configs: Vec::new(),
+        founders: [OTHER, ME, THIRD].map(voter).to_vec(),
+        ..facts(None, 0)
+    };
+    let mut liveness = liveness();
+    liveness.heard(OTHER, Incarnation(1), ms(9000));
+    liveness.open(GROUP, None);
+    liveness.update(GROUP, founding.clone(), ms(10_000));
+    for now in (10_000..13_000).step_by(100) {
+        liveness.heard(OTHER, Incarnation(1), ms(now));
+        assert_eq!(liveness.due(ms(now), 10), [], "at {now} ms");
+    }
+    liveness.heard(OTHER, Incarnation(1), ms(14_000));
+    let due = liveness.due(ms(14_000), 10);
+    assert_eq!(due, [Due::Found(GROUP, founding.founders)]);
+}
+
+#[test]
 fn the_next_founder_initialises_when_the_first_came_back_with_another_disk() {
     let founding = GroupFacts {
         replica_id: voter(ME).replica_id,
