@@ -17,7 +17,7 @@ pub use floe_rpc::{
 
 pub use crate::administration::{Intent, PlannedTopic, TopicPlan};
 pub use crate::classic_groups::{Claimant, GroupFailure, GroupSnapshot, JoinOutcome, StoredOffset};
-pub use crate::coordinator::{GroupState, ListedGroup};
+pub use crate::coordinator::{GroupState, ListedGroup, Readership};
 pub use crate::lookup::{KnownNode, LogEnds};
 pub use crate::offset_search::{FoundOffset, OffsetSought};
 pub use crate::partition_facts::{ActiveProducer, EpochEnd, HostedReplica};

@@ -17,7 +17,7 @@ use floe_rpc::Failure;
 
 use crate::Broker;
 use crate::coordinator::{
-    Ask, ClassicQuestion, Described, DescribedNative, GroupState, ListedGroup,
+    Ask, ClassicQuestion, Described, DescribedNative, GroupState, ListedGroup, Readership,
 };
 use crate::groups::read_index;
 
@@ -233,18 +233,18 @@ impl Broker {
         Ok(stored.collect())
     }
 
-    /// Whether members of a group read each of `topics`.
+    /// Which of `topics` members of a group read.
     ///
     /// # Errors
-    /// There is no such group, or another node coordinates.
-    pub async fn subscribed_topics(
+    /// There is no such group, its members are no consumers, or another node coordinates.
+    pub async fn readership(
         &self,
         group: GroupName,
         topics: Vec<String>,
-    ) -> Result<Vec<bool>, Failure> {
+    ) -> Result<Readership, Failure> {
         self.check_known(&group)?;
         let (replica, _) = self.core.coordinators.of(&group)?;
-        let asked = replica.ask(|reply| Ask::Subscribed {
+        let asked = replica.ask(|reply| Ask::Readership {
             group,
             topics,
             reply,
@@ -252,21 +252,37 @@ impl Broker {
         asked.await
     }
 
-    /// Forgets offsets of a group without members.
+    /// Forgets offsets of a group, of partitions that by its readership no member reads.
     ///
     /// # Errors
-    /// The group has members, or another node coordinates.
+    /// Who reads what changed meanwhile, or another node coordinates.
     pub async fn delete_offsets(
         &self,
         group: GroupName,
+        readership: &Readership,
         partitions: BTreeSet<TopicIdPartition>,
     ) -> Result<(), Failure> {
         self.check_serving()?;
         let (replica, epoch) = self.core.coordinators.of(&group)?;
-        self.standalone(&replica, group.clone()).await?;
-        let command = offsets::Command::DeleteOffsets { group, partitions };
-        let offsets::Applied::Done = replica.command(epoch, &command).await?;
-        Ok(())
+        let command = match readership.generation {
+            Some(generation) => offsets::Command::DeleteUnread {
+                group,
+                generation,
+                partitions,
+            },
+            None => {
+                self.standalone(&replica, group.clone()).await?;
+                offsets::Command::DeleteOffsets { group, partitions }
+            }
+        };
+        match replica.command(epoch, &command).await {
+            Ok(offsets::Applied::Done) => Ok(()),
+            // The group rebalances.
+            Err(failure) if failure.code == ErrorCode::IllegalGeneration => {
+                Err(ErrorCode::CoordinatorLoading.into())
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// A group of any kind.

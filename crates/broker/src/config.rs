@@ -46,8 +46,10 @@ pub struct NodeConfig {
     pub classic_groups: floe_group::classic::Limits,
     /// What consumer groups of KIP-848 ask of their members.
     pub consumer_groups: floe_group::consumer::Limits,
-    /// How often retention looks at the partitions that are due.
+    /// How often retention looks at the partitions that are due and at offsets of groups.
     pub retention_check: Duration,
+    /// How long offsets of a group without members are kept.
+    pub offsets_retention: Duration,
     /// Produce requests in progress on this node, bytes; more are answered `Busy`.
     pub produce_bytes_max: usize,
     /// Open native client connections of this node; more are closed at once.
@@ -113,6 +115,7 @@ impl NodeConfig {
             classic_groups: floe_group::classic::Limits::default(),
             consumer_groups: floe_group::consumer::Limits::default(),
             retention_check: Duration::from_secs(30),
+            offsets_retention: Duration::from_secs(7 * 86_400),
             produce_bytes_max: 64 << 20,
             client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,
             faults: None,

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use ask::{Ask, ClassicQuestion, Described, DescribedMember, DescribedNative};
-pub use ask::{GroupState, ListedGroup};
+pub use ask::{GroupState, ListedGroup, Readership};
 pub(crate) use machine::OffsetsMachine;
 
 use crate::core::Core;

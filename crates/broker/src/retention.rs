@@ -1,4 +1,5 @@
-//! Removes old records: by age, by size, by order of a client.
+//! Removes old records: by age, by size, by order of a client; and old offsets of groups that
+//! nobody uses.
 //!
 //! What is removed is decided by the leader and replicated as a trim; each replica deletes
 //! segments behind the committed log start on its own. Only partitions with a closed segment are
@@ -7,11 +8,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use floe_group::offsets;
 use floe_journal::SegmentInfo;
-use floe_model::{Offset, RaftGroupId};
+use floe_model::{GroupName, Offset, RaftGroupId};
 use floe_rpc::Failure;
 use parking_lot::Mutex;
 
+use crate::coordinator::OffsetsReplica;
 use crate::core::Core;
 use crate::partition::{Control, Partition};
 
@@ -46,6 +49,29 @@ pub(crate) async fn run(core: Arc<Core>) {
             if partition.log().segments().len() > 1 {
                 core.due.add(group);
             }
+        }
+        for replica in core.coordinators.all() {
+            expire_offsets(&core, &replica).await;
+        }
+    }
+}
+
+/// Drops old offsets of groups without members, as their coordinator.
+async fn expire_offsets(core: &Core, replica: &OffsetsReplica) {
+    let Ok(epoch) = replica.serving_epoch() else {
+        return;
+    };
+    let kept_ms = i64::try_from(core.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
+    let before_ms = core.env.clock.wall_ms().saturating_sub(kept_ms);
+    let aged: Vec<GroupName> = replica.state.lock().aged(before_ms).cloned().collect();
+    for group in aged {
+        let command = offsets::Command::Expire { group, before_ms };
+        // A group that has members again refuses, and keeps them.
+        if let Err(failure) = replica.command(epoch, &command).await {
+            tracing::debug!(index = replica.index, %failure, "old offsets are kept for now");
+        }
+        if replica.serving_epoch() != Ok(epoch) {
+            return;
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod native;
 pub mod offsets;
 mod recorded_member;
+mod step;
 
 pub use floe_model::versioned::DecodeError;
 pub use recorded_member::RecordedMember;

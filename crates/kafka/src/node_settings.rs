@@ -188,7 +188,13 @@ fn configured(cx: &RequestContext, config: &NodeConfig) -> Vec<NodeSetting> {
             "log.retention.check.interval.ms",
             ConfigType::Long,
             config.retention_check.as_millis().to_string(),
-            "How often retention looks at the partitions that are due.",
+            "How often retention looks at the partitions that are due and at offsets of groups.",
+        ),
+        set(
+            "offsets.retention.minutes",
+            ConfigType::Int,
+            (config.offsets_retention.as_secs() / 60).to_string(),
+            "How long the offsets of a group are kept after its last member left.",
         ),
         set(
             "num.partitions",

@@ -53,11 +53,11 @@ pub(crate) enum Ask {
         group: GroupName,
         reply: Reply<Described>,
     },
-    /// Whether members of the group read these topics, by place.
-    Subscribed {
+    /// Which of these topics members of the group read.
+    Readership {
         group: GroupName,
         topics: Vec<String>,
-        reply: Reply<Vec<bool>>,
+        reply: Reply<Readership>,
     },
     /// Every group of this coordinator.
     List { reply: Reply<Vec<ListedGroup>> },
@@ -71,6 +71,14 @@ pub(crate) enum ClassicQuestion {
     Sync(Sync),
     Heartbeat(Claim),
     Leave(Vec<Leaving>),
+}
+
+/// Which topics the members of a group read.
+pub struct Readership {
+    /// In which generation; none while the group has no members.
+    pub(crate) generation: Option<Generation>,
+    /// Of each topic asked about, by place, whether a member reads it.
+    pub is_read: Vec<bool>,
 }
 
 /// A group as its coordinator knows it.
@@ -169,7 +177,7 @@ impl Ask {
             Self::Committer { reply, .. } => drop(reply.send(Err(failure))),
             Self::Standalone { reply, .. } => drop(reply.send(Err(failure))),
             Self::Describe { reply, .. } => drop(reply.send(Err(failure))),
-            Self::Subscribed { reply, .. } => drop(reply.send(Err(failure))),
+            Self::Readership { reply, .. } => drop(reply.send(Err(failure))),
             Self::List { reply } => drop(reply.send(Err(failure))),
             Self::Forget { .. } => {}
         }

@@ -27,7 +27,7 @@ impl StateMachine for OffsetsMachine {
         };
         match offsets::decode(bytes) {
             Ok(command) => {
-                let outcome = offsets::apply(&mut self.state.lock(), command);
+                let outcome = offsets::apply(&mut self.state.lock(), entry.appended_at_ms, command);
                 offsets::encode_outcome(&outcome).into()
             }
             Err(error) => {

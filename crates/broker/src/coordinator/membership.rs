@@ -3,7 +3,7 @@
 use floe_group::classic::ClassicGroup;
 use floe_group::consumer::ConsumerGroup;
 use floe_group::native::{NativeGroup, StandaloneCommits};
-use floe_model::GroupKind;
+use floe_model::{Generation, GroupKind};
 
 use super::ask::GroupState;
 
@@ -56,11 +56,39 @@ impl Membership {
         }
     }
 
+    /// The generation that metadata and the offsets log have.
+    pub(super) fn generation(&self) -> Generation {
+        match self {
+            Self::Native(group) => group.generation(),
+            Self::Classic(group) => group.generation(),
+            Self::Consumer(group) => group.generation(),
+        }
+    }
+
     pub(super) fn member_count(&self) -> usize {
         match self {
             Self::Native(group) => group.members().count(),
             Self::Classic(group) => group.member_count(),
             Self::Consumer(group) => group.member_count(),
+        }
+    }
+
+    /// Whether its members read topics, and say which.
+    pub(super) fn is_of_consumers(&self) -> bool {
+        match self {
+            Self::Native(_) | Self::Consumer(_) => true,
+            Self::Classic(group) => group.is_of_consumers(),
+        }
+    }
+
+    /// Whether a member reads the topic.
+    pub(super) fn is_subscribed(&self, topic: &str) -> bool {
+        match self {
+            Self::Native(group) => group.members().any(|(_, subscription, _)| {
+                subscription.topics.iter().any(|t| t.as_str() == topic)
+            }),
+            Self::Classic(group) => group.is_subscribed(topic),
+            Self::Consumer(group) => group.is_subscribed(topic),
         }
     }
 

@@ -334,11 +334,11 @@ impl Tenure {
             }
             Ask::Standalone { group, reply } => self.standalone(&group, reply),
             Ask::Describe { group, reply } => drop(reply.send(self.describe(&group))),
-            Ask::Subscribed {
+            Ask::Readership {
                 group,
                 topics,
                 reply,
-            } => drop(reply.send(Ok(self.subscribed(&group, &topics)))),
+            } => drop(reply.send(self.readership(&group, &topics))),
             Ask::List { reply } => drop(reply.send(Ok(self.list()))),
             Ask::Forget { group } => {
                 self.groups.remove(&group);

@@ -5,23 +5,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use floe_broker::Broker;
-use floe_broker::api::classic::{Claim, Join, Leaving, Protocol, Refused as ClassicRefused};
+use floe_broker::api::classic::Refused as ClassicRefused;
 use floe_broker::api::consumer::{Beaten, Heartbeat, Phase, Refused};
-use floe_broker::api::{Claimant, GroupFailure, GroupState, JoinOutcome, StoredOffset};
-use floe_model::{ErrorCode, Generation, GroupKind, GroupName, MemberId, Offset, TopicIdPartition};
-use floe_rpc::{Assignor, TopicInfo};
+use floe_broker::api::{Claimant, GroupFailure, GroupState, JoinOutcome};
+use floe_model::{ErrorCode, Generation, GroupKind, Offset, TopicIdPartition};
+use floe_rpc::Assignor;
 
 use crate::harness::{Cluster, PATIENCE, create_topic, topic_name};
+use crate::members::{claim, commit, group, join, leave, member, somewhere, stored};
 
 type Partitions = BTreeSet<TopicIdPartition>;
-
-fn group() -> GroupName {
-    GroupName::new("billing").unwrap()
-}
-
-fn member(id: &str) -> MemberId {
-    MemberId::new(id).unwrap()
-}
 
 /// A heartbeat that says what the member holds, and of a new one everything.
 fn beat(id: &str, member_epoch: i32, owned: Partitions) -> Heartbeat {
@@ -39,29 +32,6 @@ fn beat(id: &str, member_epoch: i32, owned: Partitions) -> Heartbeat {
         assignor: None,
         owned: Some(owned),
     }
-}
-
-/// Asks the nodes in turn until one answers for good.
-async fn somewhere<T, F>(cluster: &Cluster, ask: impl Fn(Broker) -> F) -> Result<T, GroupFailure>
-where
-    F: Future<Output = Result<T, GroupFailure>>,
-{
-    let patience = async {
-        loop {
-            for broker in cluster.brokers() {
-                match ask(broker).await {
-                    Err(GroupFailure::Failed(failure)) if failure.code.is_retriable() => {}
-                    Err(GroupFailure::Consumer(Refused::Loading | Refused::NotCoordinator)) => {}
-                    Err(GroupFailure::Refused(
-                        ClassicRefused::Loading | ClassicRefused::NotCoordinator,
-                    )) => {}
-                    answer => return answer,
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, patience).await.unwrap()
 }
 
 async fn beaten(cluster: &Cluster, beat: Heartbeat) -> Result<Beaten, GroupFailure> {
@@ -96,39 +66,7 @@ async fn two_members(cluster: &Cluster) -> (i32, [Partitions; 2]) {
 }
 
 fn as_member(id: &str, epoch: i32) -> Claimant {
-    Claimant::Member(Claim {
-        member_id: member(id),
-        instance_id: None,
-        generation: Generation(epoch),
-    })
-}
-
-async fn commit(
-    cluster: &Cluster,
-    topic: &TopicInfo,
-    claimant: Claimant,
-    offset: i64,
-) -> Result<(), GroupFailure> {
-    let stored = StoredOffset {
-        partition: TopicIdPartition {
-            topic_id: topic.topic_id,
-            partition: topic.partitions[0].partition,
-        },
-        offset: Offset(offset),
-        leader_epoch: None,
-        metadata: String::new(),
-    };
-    let ask = |broker: Broker| {
-        let (claimant, stored) = (claimant.clone(), stored.clone());
-        async move { broker.store_offsets(group(), claimant, vec![stored]).await }
-    };
-    somewhere(cluster, ask).await
-}
-
-async fn stored(cluster: &Cluster) -> Vec<Offset> {
-    let ask = |broker: Broker| async move { Ok(broker.stored_offsets(&group(), None).await?) };
-    let found = somewhere(cluster, ask).await.unwrap();
-    found.into_iter().map(|one| one.offset).collect()
+    Claimant::Member(claim(id, Generation(epoch)))
 }
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, GroupFailure>) -> Refused {
@@ -170,7 +108,7 @@ async fn epochs_and_partitions_outlive_the_coordinator_and_zombies_cannot_commit
     commit(&cluster, &topic, as_member("b", epoch), 6)
         .await
         .unwrap();
-    assert_eq!(stored(&cluster).await, [Offset(6)]);
+    assert_eq!(stored(&cluster).await[0].offset, Offset(6));
 
     // `a` is a zombie from now on: under its id somebody joined again.
     let back = beaten(&cluster, beat("a", 0, Partitions::new()))
@@ -216,28 +154,11 @@ async fn a_silent_member_is_out_and_its_partitions_go_to_the_others() {
     cluster.stop().await;
 }
 
-fn classic_join(id: &str) -> Join {
-    Join {
-        member_id: None,
-        new_member_id: member(id),
-        instance_id: None,
-        client_id: "client".to_owned(),
-        client_host: "/127.0.0.1".to_owned(),
-        protocol_type: "consumer".to_owned(),
-        protocols: vec![Protocol {
-            name: "range".to_owned(),
-            metadata: Vec::new(),
-        }],
-        session_timeout_ms: 30_000,
-        rebalance_timeout_ms: 30_000,
-        is_id_required: false,
-        may_skip_assignment: true,
-    }
-}
-
 async fn classic_joined(cluster: &Cluster, id: &str) -> Result<JoinOutcome, GroupFailure> {
-    let ask =
-        |broker: Broker| async move { broker.join_classic_group(group(), classic_join(id)).await };
+    let ask = |broker: Broker| async move {
+        let join = join(None, id, None);
+        broker.join_classic_group(group(), join).await
+    };
     somewhere(cluster, ask).await
 }
 
@@ -252,14 +173,7 @@ async fn an_empty_group_changes_its_kind_and_keeps_its_offsets_and_one_with_memb
     // Classic with members: no such consumer group.
     let clash = beaten(&cluster, beat("a", 0, Partitions::new())).await;
     assert_eq!(refused(clash), Refused::UnknownGroup);
-    let leaving = Leaving {
-        member_id: Some(member("c")),
-        instance_id: None,
-    };
-    broker
-        .leave_classic_group(group(), vec![leaving])
-        .await
-        .unwrap();
+    leave(&cluster, "c").await;
 
     let upgraded = async {
         loop {
@@ -311,7 +225,7 @@ async fn an_empty_group_changes_its_kind_and_keeps_its_offsets_and_one_with_memb
         panic!("no id was to be required");
     };
     assert!(back.generation.0 > a.member_epoch);
-    assert_eq!(stored(&cluster).await, [Offset(6)]);
+    assert_eq!(stored(&cluster).await[0].offset, Offset(6));
     let gone = beaten(&cluster, beat("a", a.member_epoch, Partitions::new())).await;
     assert_eq!(refused(gone), Refused::UnknownGroup);
     cluster.stop().await;

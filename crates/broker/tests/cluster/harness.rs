@@ -101,6 +101,12 @@ impl Cluster {
         }
     }
 
+    /// Sets how far the node's wall clock is off from now on.
+    pub(crate) fn shift_wall_clock(&self, id: NodeId, offset_ms: i64) {
+        let for_good = Duration::from_secs(86_400);
+        self.faults[&id].shift_wall_clock(offset_ms, for_good);
+    }
+
     /// Ends all cuts.
     pub(crate) fn heal(&self) {
         self.faults.values().for_each(Faults::heal);

@@ -6,6 +6,8 @@ mod consumer_groups;
 mod groups;
 mod harness;
 mod limits;
+mod members;
+mod offset_expiry;
 mod restarts;
 mod retention;
 mod topics;

@@ -114,7 +114,10 @@ keys! {
     DEFAULT_PARTITIONS = "topics.default_partitions", Kind::Integer(1, 10_000), "1",
         "Partitions of a topic that is created that way.";
     RETENTION_CHECK = "topics.retention_check", Kind::Time(100, DAY), "30s",
-        "How often retention looks for records to remove.";
+        "How often retention looks for records and offsets to remove.";
+    OFFSETS_RETENTION = "groups.offsets_retention", Kind::Time(SECOND, 3650 * DAY), "7d",
+        "How long the offsets of a group are kept after its last member left; without members, \
+         after they were committed.";
     INITIAL_REBALANCE_DELAY = "groups.initial_rebalance_delay", Kind::Time(0, 60 * SECOND), "3s",
         "How long an empty group of Kafka clients waits for more members. floe dev does not wait.";
     CONSUMER_HEARTBEAT = "groups.consumer_heartbeat_interval", Kind::Time(100, 60 * SECOND), "5s",

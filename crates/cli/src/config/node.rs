@@ -62,6 +62,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
             session_timeout_ms: small(settings, &keys::CONSUMER_SESSION),
         },
         retention_check: time(settings, &keys::RETENTION_CHECK),
+        offsets_retention: time(settings, &keys::OFFSETS_RETENTION),
         produce_bytes_max: settings.number(&keys::PRODUCE_MEMORY) as usize,
         client_connections_max: NodeConfig::CLIENT_CONNECTIONS_MAX,
         faults: None,
@@ -142,6 +143,7 @@ mod tests {
         assert_eq!(ours.classic_groups, theirs.classic_groups);
         assert_eq!(ours.consumer_groups, theirs.consumer_groups);
         assert_eq!(ours.retention_check, theirs.retention_check);
+        assert_eq!(ours.offsets_retention, theirs.offsets_retention);
         assert_eq!(ours.produce_bytes_max, theirs.produce_bytes_max);
         assert_eq!(ours.default_partitions, theirs.default_partitions);
         assert_eq!(ours.cluster_name, theirs.cluster_name);

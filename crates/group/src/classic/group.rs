@@ -190,7 +190,7 @@ impl ClassicGroup {
         self.take(now_ms, event, &mut actions);
         loop {
             self.advance(now_ms, &mut actions);
-            if !matches!(self.step, Step::Idle) {
+            if !self.step.is_idle() {
                 break;
             }
             let Some(event) = self.deferred.pop_front() else {
@@ -246,7 +246,7 @@ impl ClassicGroup {
     /// When to send `Tick` at the latest, if nothing else happens.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        if !matches!(self.step, Step::Idle) {
+        if !self.step.is_idle() {
             return self.step.retry_at_ms();
         }
         let sessions = self.members.values().filter_map(Member::deadline_ms).min();
@@ -271,7 +271,7 @@ impl ClassicGroup {
         self.phase == Phase::Empty
             && self.promised.is_empty()
             && self.deferred.is_empty()
-            && matches!(self.step, Step::Idle)
+            && self.step.is_idle()
     }
 
     /// The generation that members hear of.
@@ -292,16 +292,20 @@ impl ClassicGroup {
         &self.protocol_type
     }
 
-    /// Whether the group reads the topic as a group of consumers.
+    /// Whether its members read topics, in the words of consumers.
+    #[must_use]
+    pub fn is_of_consumers(&self) -> bool {
+        self.protocol_type == CONSUMER
+    }
+
+    /// Whether a member reads the topic. One that cannot be understood may read any.
     #[must_use]
     pub fn is_subscribed(&self, topic: &str) -> bool {
-        let mut members = self.members.values();
-        self.protocol_type == CONSUMER
-            && members.any(|member| {
-                let metadata = member.protocols.first().map(|one| one.metadata.as_slice());
-                let topics = metadata.and_then(super::subscribed_topics);
-                topics.is_some_and(|topics| topics.contains(topic))
-            })
+        self.members.values().any(|member| {
+            let metadata = member.protocols.first().map(|one| one.metadata.as_slice());
+            let topics = metadata.and_then(super::subscribed_topics);
+            topics.is_none_or(|topics| topics.contains(topic))
+        })
     }
 
     /// The group in full.

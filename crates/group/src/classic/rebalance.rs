@@ -9,7 +9,6 @@ use floe_model::MemberId;
 
 use super::group::{ClassicGroup, Gathering, Phase, refuse};
 use super::member::Member;
-use super::replication::Step;
 use super::{Action, Proposal, Refused, vote};
 
 impl ClassicGroup {
@@ -43,7 +42,7 @@ impl ClassicGroup {
 
     /// Does what is due, if no step is on its way.
     pub(super) fn advance(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        if !matches!(self.step, Step::Idle) {
+        if !self.step.is_idle() {
             return;
         }
         match self.phase {
@@ -61,7 +60,7 @@ impl ClassicGroup {
 
     pub(super) fn tick(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
         self.retry(now_ms, actions);
-        if !matches!(self.step, Step::Idle) {
+        if !self.step.is_idle() {
             return;
         }
         self.promised.retain(|_, until_ms| *until_ms > now_ms);
@@ -70,18 +69,25 @@ impl ClassicGroup {
             let is_silent = member.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
             is_silent || (has_ended && member.syncing.is_none())
         };
-        let out: Vec<MemberId> = self
-            .members
-            .iter()
-            .filter(|(_, member)| is_out(member))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let is_anybody_out = self.remove_those(is_out, actions);
+        if is_anybody_out || has_ended {
+            self.prepare_without(now_ms, actions);
+        }
+    }
+
+    /// Tells whether there were any.
+    fn remove_those(
+        &mut self,
+        is_out: impl Fn(&Member) -> bool,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let members = self.members.iter();
+        let out = members.filter(|(_, member)| is_out(member));
+        let out: Vec<MemberId> = out.map(|(id, _)| id.clone()).collect();
         for member_id in &out {
             self.remove(member_id, actions);
         }
-        if !out.is_empty() || has_ended {
-            self.prepare_without(now_ms, actions);
-        }
+        !out.is_empty()
     }
 
     fn is_prepared(&mut self, now_ms: u64) -> bool {
@@ -107,15 +113,7 @@ impl ClassicGroup {
     fn end_preparing(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
         self.gathering = None;
         let is_out = |member: &Member| member.joining.is_none() && member.instance_id.is_none();
-        let out: Vec<MemberId> = self
-            .members
-            .iter()
-            .filter(|(_, member)| is_out(member))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for member_id in &out {
-            self.remove(member_id, actions);
-        }
+        self.remove_those(is_out, actions);
         let has_joined = |id: &MemberId| {
             let member = self.members.get(id);
             member.is_some_and(|member| member.joining.is_some())

@@ -13,9 +13,7 @@ use super::member::Member;
 use super::{Action, Answer, Failure, Proposal, Refused, Ticket};
 use crate::RecordedMember;
 use crate::offsets::Fence;
-
-/// Pause before an unconfirmed step is tried again.
-const RETRY_MS: u64 = 100;
+use crate::step::{self, Retry};
 
 /// A classic group as metadata has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,71 +31,20 @@ pub struct Record {
 /// Who waits for a proposal beyond the members, and whether it may skip the assignment.
 type Asker = Option<(Ticket, bool)>;
 
-/// What is on its way.
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    /// Nothing.
-    Idle,
-    /// The first fence of a restored group is on its way.
-    Loading {
-        fence: Fence,
-        retry_at_ms: Option<u64>,
-    },
-    /// On its way to metadata; at `retry_at_ms` the record is to be read.
-    Proposed {
-        proposal: Proposal,
-        asker: Asker,
-        retry_at_ms: Option<u64>,
-    },
-    /// In metadata, on its way to the offsets log; at `retry_at_ms` the fence is repeated.
-    Fencing {
-        proposal: Proposal,
-        asker: Asker,
-        fence: Fence,
-        retry_at_ms: Option<u64>,
-    },
-    /// Another node coordinates.
-    Closed,
-}
-
-impl Step {
-    pub(super) fn retry_at_ms(&self) -> Option<u64> {
-        match self {
-            Self::Loading { retry_at_ms, .. }
-            | Self::Proposed { retry_at_ms, .. }
-            | Self::Fencing { retry_at_ms, .. } => *retry_at_ms,
-            Self::Idle | Self::Closed => None,
-        }
-    }
-
-    fn retry_at(&mut self) -> Option<&mut Option<u64>> {
-        match self {
-            Self::Loading { retry_at_ms, .. }
-            | Self::Proposed { retry_at_ms, .. }
-            | Self::Fencing { retry_at_ms, .. } => Some(retry_at_ms),
-            Self::Idle | Self::Closed => None,
-        }
-    }
-}
+/// A proposal and who waits for it.
+pub(super) type Step = step::Step<(Proposal, Asker), Fence>;
 
 impl ClassicGroup {
     /// Fences what metadata has, before anything else.
     pub(super) fn load(&mut self, record: Record) -> Action {
         let fence = self.fence(record.generation, record.members.into_keys());
-        self.step = Step::Loading {
-            fence: fence.clone(),
-            retry_at_ms: None,
-        };
+        self.step = Step::loading(fence.clone());
         Action::Fence(fence)
     }
 
     pub(super) fn propose(&mut self, proposal: Proposal, asker: Asker, actions: &mut Vec<Action>) {
         actions.push(Action::Propose(proposal.clone()));
-        self.step = Step::Proposed {
-            proposal,
-            asker,
-            retry_at_ms: None,
-        };
+        self.step = Step::proposed((proposal, asker));
     }
 
     fn fence(&self, generation: Generation, members: impl Iterator<Item = MemberId>) -> Fence {
@@ -111,20 +58,10 @@ impl ClassicGroup {
     }
 
     pub(super) fn retry(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        let is_due = self
-            .step
-            .retry_at()
-            .is_some_and(|at_ms| at_ms.take_if(|at_ms| *at_ms <= now_ms).is_some());
-        match &self.step {
-            Step::Proposed { .. } if is_due => actions.push(Action::ReadRecord),
-            Step::Loading { fence, .. } | Step::Fencing { fence, .. } if is_due => {
-                actions.push(Action::Fence(fence.clone()));
-            }
-            Step::Idle
-            | Step::Closed
-            | Step::Proposed { .. }
-            | Step::Loading { .. }
-            | Step::Fencing { .. } => {}
+        match self.step.take_retry(now_ms) {
+            Some(Retry::Read) => actions.push(Action::ReadRecord),
+            Some(Retry::Fence(fence)) => actions.push(Action::Fence(fence.clone())),
+            None => {}
         }
     }
 
@@ -135,9 +72,7 @@ impl ClassicGroup {
         actions: &mut Vec<Action>,
     ) {
         let (proposal, asker) = match std::mem::replace(&mut self.step, Step::Idle) {
-            Step::Proposed {
-                proposal, asker, ..
-            } => (proposal, asker),
+            Step::Proposed { proposal, .. } => proposal,
             other => {
                 self.step = other;
                 return;
@@ -156,12 +91,7 @@ impl ClassicGroup {
             }
         };
         actions.push(Action::Fence(fence.clone()));
-        self.step = Step::Fencing {
-            proposal,
-            asker,
-            fence,
-            retry_at_ms: None,
-        };
+        self.step = Step::fencing((proposal, asker), fence);
     }
 
     pub(super) fn proposal_failed(
@@ -170,12 +100,9 @@ impl ClassicGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (Failure::Unknown, Step::Proposed { retry_at_ms, .. }) => {
-                *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
-            }
-            (Failure::Unknown, _) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_proposal(now_ms),
         }
     }
 
@@ -183,7 +110,11 @@ impl ClassicGroup {
     /// proposed is there it is the proposal. If it is not, the same proposal again is safe: it
     /// cannot pass twice.
     pub(super) fn record_read(&mut self, now_ms: u64, record: &Record, actions: &mut Vec<Action>) {
-        let Step::Proposed { proposal, .. } = &self.step else {
+        let Step::Proposed {
+            proposal: (proposal, _),
+            ..
+        } = &self.step
+        else {
             return;
         };
         let (is_there, may_come) = match proposal {
@@ -232,8 +163,7 @@ impl ClassicGroup {
         match std::mem::replace(&mut self.step, Step::Idle) {
             Step::Loading { fence, .. } if fence.generation == generation => self.loaded(now_ms),
             Step::Fencing {
-                proposal,
-                asker,
+                proposal: (proposal, asker),
                 fence,
                 ..
             } if fence.generation == generation => match proposal {
@@ -257,13 +187,9 @@ impl ClassicGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (
-                Failure::Unknown,
-                Step::Fencing { retry_at_ms, .. } | Step::Loading { retry_at_ms, .. },
-            ) => *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS)),
-            (Failure::Unknown, Step::Idle | Step::Proposed { .. } | Step::Closed) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_fence(now_ms),
         }
     }
 
@@ -379,7 +305,7 @@ impl ClassicGroup {
     fn close(&mut self, actions: &mut Vec<Action>) {
         let step = std::mem::replace(&mut self.step, Step::Closed);
         let asker = match step {
-            Step::Proposed { asker, .. } | Step::Fencing { asker, .. } => asker,
+            Step::Proposed { proposal, .. } | Step::Fencing { proposal, .. } => proposal.1,
             Step::Idle | Step::Loading { .. } => None,
             Step::Closed => return,
         };

@@ -188,7 +188,7 @@ impl ConsumerGroup {
     /// When to send `Tick` at the latest, if nothing else happens.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        if !matches!(self.step, Step::Idle) {
+        if !self.step.is_idle() {
             return self.step.retry_at_ms();
         }
         let session_ms = self.limits.session_timeout_ms;
@@ -210,7 +210,13 @@ impl ConsumerGroup {
     /// Whether nothing would be lost by dropping this: no members, and none on their way.
     #[must_use]
     pub fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.deferred.is_empty() && matches!(self.step, Step::Idle)
+        self.members.is_empty() && self.deferred.is_empty() && self.step.is_idle()
+    }
+
+    /// The generation that metadata and the fence have.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// The number of members.
@@ -296,7 +302,7 @@ impl ConsumerGroup {
 
     /// Takes in all that waits, if no step is on its way, and decides once for all of it.
     fn advance(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        if !matches!(self.step, Step::Idle) {
+        if !self.step.is_idle() {
             return;
         }
         for (_, beat) in &self.deferred {

@@ -11,9 +11,7 @@ use super::group::ConsumerGroup;
 use super::{Action, Assignor, Failure, Proposal, Refused};
 use crate::RecordedMember;
 use crate::offsets::Fence;
-
-/// Pause before an unconfirmed step is tried again.
-const RETRY_MS: u64 = 100;
+use crate::step::{self, Retry};
 
 /// A consumer group as metadata has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,58 +22,13 @@ pub struct Record {
     pub members: BTreeMap<MemberId, RecordedMember>,
 }
 
-/// What is on its way.
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    /// Nothing.
-    Idle,
-    /// The first fence of a restored group is on its way.
-    Loading {
-        fence: Fence,
-        retry_at_ms: Option<u64>,
-    },
-    /// On its way to metadata; at `retry_at_ms` the record is to be read.
-    Proposed {
-        proposal: Proposal,
-        retry_at_ms: Option<u64>,
-    },
-    /// In metadata, on its way to the offsets log; at `retry_at_ms` the fence is repeated.
-    Fencing {
-        fence: Fence,
-        retry_at_ms: Option<u64>,
-    },
-    /// Another node coordinates.
-    Closed,
-}
-
-impl Step {
-    pub(super) fn retry_at_ms(&self) -> Option<u64> {
-        match self {
-            Self::Loading { retry_at_ms, .. }
-            | Self::Proposed { retry_at_ms, .. }
-            | Self::Fencing { retry_at_ms, .. } => *retry_at_ms,
-            Self::Idle | Self::Closed => None,
-        }
-    }
-
-    fn retry_at(&mut self) -> Option<&mut Option<u64>> {
-        match self {
-            Self::Loading { retry_at_ms, .. }
-            | Self::Proposed { retry_at_ms, .. }
-            | Self::Fencing { retry_at_ms, .. } => Some(retry_at_ms),
-            Self::Idle | Self::Closed => None,
-        }
-    }
-}
+pub(super) type Step = step::Step<Proposal, Fence>;
 
 impl ConsumerGroup {
     /// Fences what metadata has, before anything else.
     pub(super) fn load(&mut self, record: &Record) -> Action {
         let fence = self.fence(record.generation, &record.members);
-        self.step = Step::Loading {
-            fence: fence.clone(),
-            retry_at_ms: None,
-        };
+        self.step = Step::loading(fence.clone());
         Action::Fence(fence)
     }
 
@@ -98,10 +51,7 @@ impl ConsumerGroup {
             members,
         };
         actions.push(Action::Propose(proposal.clone()));
-        self.step = Step::Proposed {
-            proposal,
-            retry_at_ms: None,
-        };
+        self.step = Step::proposed(proposal);
     }
 
     fn fence(&self, generation: Generation, members: &BTreeMap<MemberId, RecordedMember>) -> Fence {
@@ -118,20 +68,10 @@ impl ConsumerGroup {
     }
 
     pub(super) fn retry(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        let is_due = self
-            .step
-            .retry_at()
-            .is_some_and(|at_ms| at_ms.take_if(|at_ms| *at_ms <= now_ms).is_some());
-        match &self.step {
-            Step::Proposed { .. } if is_due => actions.push(Action::ReadRecord),
-            Step::Loading { fence, .. } | Step::Fencing { fence, .. } if is_due => {
-                actions.push(Action::Fence(fence.clone()));
-            }
-            Step::Idle
-            | Step::Closed
-            | Step::Proposed { .. }
-            | Step::Loading { .. }
-            | Step::Fencing { .. } => {}
+        match self.step.take_retry(now_ms) {
+            Some(Retry::Read) => actions.push(Action::ReadRecord),
+            Some(Retry::Fence(fence)) => actions.push(Action::Fence(fence.clone())),
+            None => {}
         }
     }
 
@@ -144,10 +84,7 @@ impl ConsumerGroup {
         }
         let fence = self.fence(generation, &proposal.members);
         actions.push(Action::Fence(fence.clone()));
-        self.step = Step::Fencing {
-            fence,
-            retry_at_ms: None,
-        };
+        self.step = Step::fencing(proposal.clone(), fence);
     }
 
     pub(super) fn proposal_failed(
@@ -156,12 +93,9 @@ impl ConsumerGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (Failure::Unknown, Step::Proposed { retry_at_ms, .. }) => {
-                *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
-            }
-            (Failure::Unknown, _) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_proposal(now_ms),
         }
     }
 
@@ -215,18 +149,14 @@ impl ConsumerGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (
-                Failure::Unknown,
-                Step::Fencing { retry_at_ms, .. } | Step::Loading { retry_at_ms, .. },
-            ) => *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS)),
-            (Failure::Unknown, Step::Idle | Step::Proposed { .. } | Step::Closed) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_fence(now_ms),
         }
     }
 
     fn close(&mut self, actions: &mut Vec<Action>) {
-        if matches!(self.step, Step::Closed) {
+        if self.step.is_closed() {
             return;
         }
         self.step = Step::Closed;

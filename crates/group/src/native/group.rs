@@ -38,8 +38,6 @@ pub struct NativeGroup {
     pub(super) is_changed: bool,
     /// The offsets log has a fence of `settled` from this coordinator.
     pub(super) is_fenced: bool,
-    /// Restored, and the first fence is not applied yet.
-    pub(super) is_loading: bool,
     pub(super) wants_standalone: bool,
 }
 
@@ -95,7 +93,6 @@ impl NativeGroup {
             is_owed: false,
             is_changed: false,
             is_fenced: false,
-            is_loading: false,
             wants_standalone: false,
         }
     }
@@ -118,9 +115,8 @@ impl NativeGroup {
         let generation = record.generation;
         restored.since = record.owners.keys().map(|&id| (id, generation)).collect();
         restored.settled = record.clone();
-        restored.is_loading = true;
         restored.retarget();
-        let actions = vec![restored.fence(record)];
+        let actions = vec![restored.load(record)];
         (restored, actions)
     }
 
@@ -182,17 +178,15 @@ impl NativeGroup {
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let sessions = self.members.values().map(Member::deadline_ms);
-        let sessions = sessions.min().filter(|_| !self.is_loading);
+        let sessions = sessions.min().filter(|_| !self.step.is_loading());
         let waits = [
             self.gather_until_ms,
             self.prepare_until_ms,
             self.step.retry_at_ms(),
         ];
-        match self.step {
-            Step::Closed => None,
-            Step::Idle | Step::Proposed { .. } | Step::Fencing { .. } => {
-                waits.into_iter().chain([sessions]).flatten().min()
-            }
+        match self.step.is_closed() {
+            true => None,
+            false => waits.into_iter().chain([sessions]).flatten().min(),
         }
     }
 
@@ -210,7 +204,7 @@ impl NativeGroup {
     #[must_use]
     pub fn is_vacant(&self) -> bool {
         let has_members = !self.members.is_empty() || !self.settled.members.is_empty();
-        matches!(self.step, Step::Idle) && !has_members
+        self.step.is_idle() && !has_members
     }
 
     /// The generation that members hear of.
@@ -241,7 +235,7 @@ impl NativeGroup {
     /// Whether commits from outside are possible now.
     #[must_use]
     pub fn standalone_commits(&self) -> StandaloneCommits {
-        let is_idle = matches!(self.step, Step::Idle);
+        let is_idle = self.step.is_idle();
         match (self.members.is_empty(), self.settled.members.is_empty()) {
             (false, _) => StandaloneCommits::HasMembers,
             (true, true) if is_idle && self.is_fenced => StandaloneCommits::Ready,
@@ -250,7 +244,7 @@ impl NativeGroup {
     }
 
     fn join(&mut self, now_ms: u64, join: Join) -> Asked {
-        if matches!(self.step, Step::Closed) {
+        if self.step.is_closed() {
             return Asked::Refused(ErrorCode::NotCoordinator);
         }
         let member_id = join.member_id.clone();
@@ -303,19 +297,19 @@ impl NativeGroup {
         generation: Generation,
         held: &BTreeSet<TopicIdPartition>,
     ) -> Asked {
-        if matches!(self.step, Step::Closed) || generation > self.settled.generation {
+        if self.step.is_closed() || generation > self.settled.generation {
             return Asked::Refused(ErrorCode::NotCoordinator);
         }
         let Some(member) = self.members.get_mut(&member_id) else {
             let code = ErrorCode::UnknownMember;
-            return Asked::Refused(if self.is_loading {
+            return Asked::Refused(if self.step.is_loading() {
                 ErrorCode::CoordinatorLoading
             } else {
                 code
             });
         };
         member.last_seen_ms = now_ms;
-        if self.is_loading {
+        if self.step.is_loading() {
             return Asked::Refused(ErrorCode::CoordinatorLoading);
         }
         // A member that has not heard of the generation in which it got a partition says
@@ -336,7 +330,7 @@ impl NativeGroup {
     }
 
     fn leave(&mut self, member_id: &MemberId) -> Asked {
-        if matches!(self.step, Step::Closed) {
+        if self.step.is_closed() {
             return Asked::Refused(ErrorCode::NotCoordinator);
         }
         match self.members.remove(member_id) {
@@ -344,7 +338,7 @@ impl NativeGroup {
                 self.retarget();
                 Asked::Left
             }
-            None if self.is_loading => Asked::Refused(ErrorCode::CoordinatorLoading),
+            None if self.step.is_loading() => Asked::Refused(ErrorCode::CoordinatorLoading),
             None => Asked::Refused(ErrorCode::UnknownMember),
         }
     }

@@ -12,46 +12,24 @@ use floe_model::{FencingToken, Generation, MemberId, TopicIdPartition, TopicName
 
 use super::group::NativeGroup;
 use super::{Action, Failure, Owned, Ownership, ProposedRebalance, assign};
+use crate::step::{self, Retry};
 
 /// How long a rebalance waits for members to give partitions up before it goes on with those
 /// that did. The others keep what they owe until they act, or their rebalance timeout ends.
 const PREPARE_MS: u64 = 500;
-/// Pause before an unconfirmed step is tried again.
-const RETRY_MS: u64 = 100;
 
 /// How far the present rebalance is.
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    /// None on its way.
-    Idle,
-    /// On its way to metadata; at `retry_at_ms` the record is to be read.
-    Proposed {
-        proposal: ProposedRebalance,
-        retry_at_ms: Option<u64>,
-    },
-    /// In metadata, on its way to the offsets log; at `retry_at_ms` the fence is repeated.
-    Fencing {
-        ownership: Ownership,
-        retry_at_ms: Option<u64>,
-    },
-    /// Another node coordinates.
-    Closed,
-}
+pub(super) type Step = step::Step<ProposedRebalance, Ownership>;
 
 impl Step {
-    pub(super) fn retry_at_ms(&self) -> Option<u64> {
-        match self {
-            Self::Proposed { retry_at_ms, .. } | Self::Fencing { retry_at_ms, .. } => *retry_at_ms,
-            Self::Idle | Self::Closed => None,
-        }
-    }
-
     /// Whether the member still owns the partition after the rebalance on its way.
     pub(super) fn keeps(&self, id: &TopicIdPartition, member_id: &MemberId) -> bool {
         match self {
             Self::Idle => true,
             Self::Proposed { proposal, .. } => proposal.owners.get(id) == Some(member_id),
-            Self::Fencing { ownership, .. } => ownership.owner(id) == Some(member_id),
+            Self::Loading { fence, .. } | Self::Fencing { fence, .. } => {
+                fence.owner(id) == Some(member_id)
+            }
             Self::Closed => false,
         }
     }
@@ -62,7 +40,7 @@ impl NativeGroup {
     pub(super) fn retarget(&mut self) {
         let mut present: BTreeMap<TopicIdPartition, MemberId> = match &self.step {
             Step::Proposed { proposal, .. } => proposal.owners.clone(),
-            Step::Fencing { ownership, .. } => owners_of(ownership),
+            Step::Loading { fence, .. } | Step::Fencing { fence, .. } => owners_of(fence),
             Step::Idle | Step::Closed => owners_of(&self.settled),
         };
         for owner in present.values_mut() {
@@ -90,7 +68,7 @@ impl NativeGroup {
 
     /// Whether nothing is left to do.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self.step, Step::Idle) && !self.is_changed && !self.is_owed
+        self.step.is_idle() && !self.is_changed && !self.is_owed
     }
 
     /// After a partition was given up: a little more time for the others.
@@ -108,14 +86,14 @@ impl NativeGroup {
         if self.is_changed {
             self.claim_owed(now_ms);
         }
-        if self.is_changed && matches!(self.step, Step::Idle) {
+        if self.is_changed && self.step.is_idle() {
             self.propose(actions);
         }
     }
 
     pub(super) fn expire(&mut self, now_ms: u64) {
         let count = self.members.len();
-        if !self.is_loading {
+        if !self.step.is_loading() {
             self.members
                 .retain(|_, member| member.deadline_ms() > now_ms);
         }
@@ -125,21 +103,12 @@ impl NativeGroup {
     }
 
     fn retry(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        match &mut self.step {
-            Step::Proposed { retry_at_ms, .. } => {
-                if retry_at_ms.take_if(|at_ms| *at_ms <= now_ms).is_some() {
-                    actions.push(Action::ReadOwnership);
-                }
+        match self.step.take_retry(now_ms) {
+            Some(Retry::Read) => actions.push(Action::ReadOwnership),
+            Some(Retry::Fence(ownership)) => {
+                actions.push(Action::Fence(ownership.fence(self.group.clone())));
             }
-            Step::Fencing {
-                ownership,
-                retry_at_ms,
-            } => {
-                if retry_at_ms.take_if(|at_ms| *at_ms <= now_ms).is_some() {
-                    actions.push(Action::Fence(ownership.fence(self.group.clone())));
-                }
-            }
-            Step::Idle | Step::Closed => {}
+            None => {}
         }
     }
 
@@ -211,18 +180,19 @@ impl NativeGroup {
         };
         (self.gather_until_ms, self.prepare_until_ms) = (None, None);
         actions.push(Action::CompleteRebalance(proposal.clone()));
-        self.step = Step::Proposed {
-            proposal,
-            retry_at_ms: None,
-        };
+        self.step = Step::proposed(proposal);
     }
 
-    pub(super) fn fence(&mut self, ownership: Ownership) -> Action {
+    /// Fences what metadata has, before anything else.
+    pub(super) fn load(&mut self, ownership: Ownership) -> Action {
         let fence = ownership.fence(self.group.clone());
-        self.step = Step::Fencing {
-            ownership,
-            retry_at_ms: None,
-        };
+        self.step = Step::loading(ownership);
+        Action::Fence(fence)
+    }
+
+    fn fence(&mut self, proposal: ProposedRebalance, ownership: Ownership) -> Action {
+        let fence = ownership.fence(self.group.clone());
+        self.step = Step::fencing(proposal, ownership);
         Action::Fence(fence)
     }
 
@@ -248,13 +218,12 @@ impl NativeGroup {
                 },
             ))
         };
-        let members = proposal.members.clone();
-        let owners = proposal.owners.iter().filter_map(owned).collect();
-        let fence = self.fence(Ownership {
+        let ownership = Ownership {
             generation,
-            members,
-            owners,
-        });
+            members: proposal.members.clone(),
+            owners: proposal.owners.iter().filter_map(owned).collect(),
+        };
+        let fence = self.fence(proposal.clone(), ownership);
         actions.push(fence);
     }
 
@@ -264,12 +233,9 @@ impl NativeGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (Failure::Unknown, Step::Proposed { retry_at_ms, .. }) => {
-                *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
-            }
-            (Failure::Unknown, Step::Idle | Step::Fencing { .. } | Step::Closed) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_proposal(now_ms),
         }
     }
 
@@ -288,7 +254,7 @@ impl NativeGroup {
         if record.generation == proposal.expected_generation {
             actions.push(Action::CompleteRebalance(proposal.clone()));
         } else if fits && follows(record.generation, proposal.expected_generation) {
-            let fence = self.fence(record);
+            let fence = self.fence(proposal.clone(), record);
             actions.push(fence);
         } else {
             self.close(actions);
@@ -296,13 +262,13 @@ impl NativeGroup {
     }
 
     pub(super) fn fence_applied(&mut self, now_ms: u64, generation: Generation) {
-        let Step::Fencing { ownership, .. } = &self.step else {
+        let (Step::Loading { fence, .. } | Step::Fencing { fence, .. }) = &self.step else {
             return;
         };
-        if ownership.generation != generation {
+        if fence.generation != generation {
             return;
         }
-        let ownership = ownership.clone();
+        let (ownership, is_first) = (fence.clone(), self.step.is_loading());
         let since = |id: &TopicIdPartition, owned: &Owned| match self.settled.owners.get(id) {
             Some(before) if before == owned => self.since.get(id).copied().unwrap_or(generation),
             Some(_) | None => generation,
@@ -316,7 +282,7 @@ impl NativeGroup {
             member
                 .released
                 .retain(|id| ownership.owner(id) == Some(member_id));
-            if self.is_loading {
+            if is_first {
                 member.last_seen_ms = now_ms;
             }
         }
@@ -325,7 +291,6 @@ impl NativeGroup {
         self.settled = ownership;
         self.step = Step::Idle;
         self.is_fenced = true;
-        self.is_loading = false;
         self.is_changed = true;
         self.wants_standalone = false;
     }
@@ -336,17 +301,14 @@ impl NativeGroup {
         failure: Failure,
         actions: &mut Vec<Action>,
     ) {
-        match (failure, &mut self.step) {
-            (Failure::NotCoordinator, _) => self.close(actions),
-            (Failure::Unknown, Step::Fencing { retry_at_ms, .. }) => {
-                *retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
-            }
-            (Failure::Unknown, Step::Idle | Step::Proposed { .. } | Step::Closed) => {}
+        match failure {
+            Failure::NotCoordinator => self.close(actions),
+            Failure::Unknown => self.step.doubt_fence(now_ms),
         }
     }
 
     fn close(&mut self, actions: &mut Vec<Action>) {
-        if !matches!(self.step, Step::Closed) {
+        if !self.step.is_closed() {
             self.step = Step::Closed;
             actions.push(Action::Close);
         }

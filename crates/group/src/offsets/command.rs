@@ -47,6 +47,23 @@ pub enum Command {
         /// The topics.
         topic_ids: BTreeSet<TopicId>,
     },
+    /// Forgets offsets that nobody in this generation of a group reads on from.
+    DeleteUnread {
+        /// The group.
+        group: GroupName,
+        /// The generation whose members do not read the partitions; only in it they go.
+        generation: Generation,
+        /// The partitions.
+        partitions: BTreeSet<TopicIdPartition>,
+    },
+    /// Forgets the old offsets of a group without members.
+    Expire {
+        /// The group.
+        group: GroupName,
+        /// Older are those that were committed before this, in a group without members since
+        /// before this.
+        before_ms: i64,
+    },
 }
 
 /// Who commits, and by what right.

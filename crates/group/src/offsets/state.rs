@@ -39,16 +39,17 @@ pub struct CommittedOffset {
     pub leader_epoch: Option<LeaderEpoch>,
     /// Free text.
     pub metadata: String,
-    /// Time of the proposal.
-    pub committed_at_ms: i64,
+    /// From when on its age counts: the time of the commit, or when the last member left the
+    /// group, if that was later.
+    pub aging_since_ms: i64,
 }
 
-/// Applies one command.
+/// Applies one command. `at_ms` is the log time of its entry.
 ///
 /// # Errors
 /// The refusal; the state is then unchanged. It is an outcome like any other and identical on
 /// every replica.
-pub fn apply(state: &mut OffsetsState, command: Command) -> Outcome {
+pub fn apply(state: &mut OffsetsState, at_ms: i64, command: Command) -> Outcome {
     match command {
         Command::Commit {
             group,
@@ -56,8 +57,10 @@ pub fn apply(state: &mut OffsetsState, command: Command) -> Outcome {
             at_ms,
             offsets,
         } => state.commit(&group, &committer, at_ms, offsets),
-        Command::Fence(fence) => state.fence(fence),
-        Command::DeleteOffsets { group, partitions } => state.delete_offsets(&group, &partitions),
+        Command::Fence(fence) => state.fence(at_ms, fence),
+        Command::DeleteOffsets { group, partitions } => {
+            state.forget_unused(&group, |id, _| partitions.contains(id))
+        }
         Command::DeleteGroup { group, generation } => state.delete_group(&group, generation),
         Command::ForgetTopics { topic_ids } => {
             for group in state.groups.values_mut() {
@@ -71,6 +74,14 @@ pub fn apply(state: &mut OffsetsState, command: Command) -> Outcome {
                 }
             }
             Ok(Applied::Done)
+        }
+        Command::DeleteUnread {
+            group,
+            generation,
+            partitions,
+        } => state.delete_unread(&group, generation, &partitions),
+        Command::Expire { group, before_ms } => {
+            state.forget_unused(&group, |_, stored| stored.aging_since_ms < before_ms)
         }
     }
 }
@@ -115,6 +126,18 @@ impl OffsetsState {
             .iter()
             .filter(|(_, group)| group.fence.is_some())
             .map(|(name, _)| name)
+    }
+
+    /// Groups without members that have an offset whose age counts from before `before_ms`.
+    pub fn aged(&self, before_ms: i64) -> impl Iterator<Item = &GroupName> {
+        let is_old = move |stored: &CommittedOffset| stored.aging_since_ms < before_ms;
+        let is_aged = move |group: &GroupOffsets| {
+            let fence = group.fence.as_ref();
+            fence.is_some_and(|fence| fence.members.is_empty())
+                && group.committed.values().any(is_old)
+        };
+        let groups = self.groups.iter().filter(move |(_, group)| is_aged(group));
+        groups.map(|(name, _)| name)
     }
 
     /// The whole state as bytes.
@@ -164,7 +187,7 @@ impl OffsetsState {
                 offset,
                 leader_epoch,
                 metadata,
-                committed_at_ms: at_ms,
+                aging_since_ms: at_ms,
             };
             committed.insert(partition, stored);
         }
@@ -173,7 +196,7 @@ impl OffsetsState {
 
     /// A repeated fence is no change: a new coordinator fences what its predecessor may have.
     /// Of different ones of one generation see [`Fence::may_become`].
-    fn fence(&mut self, fence: Fence) -> Outcome {
+    fn fence(&mut self, at_ms: i64, fence: Fence) -> Outcome {
         let known = self.groups.get(&fence.group);
         let current = known.map_or(Generation(0), |group| group.generation);
         let given = fence.generation;
@@ -184,23 +207,47 @@ impl OffsetsState {
         if given == current && in_force.is_some_and(|in_force| !in_force.may_become(&fence)) {
             return Err(Refusal::FenceConflict { generation: given });
         }
+        let had_members = in_force.is_some_and(|in_force| !in_force.members.is_empty());
         let group = Arc::make_mut(self.groups.entry(fence.group.clone()).or_default());
+        if had_members && fence.members.is_empty() {
+            for stored in group.committed.values_mut() {
+                stored.aging_since_ms = stored.aging_since_ms.max(at_ms);
+            }
+        }
         group.generation = given;
         group.fence = Some(Arc::new(fence));
         Ok(Applied::Done)
     }
 
-    fn delete_offsets(
+    /// Forgets offsets of a group without members.
+    fn forget_unused(
         &mut self,
         group: &GroupName,
+        is_gone: impl Fn(&TopicIdPartition, &CommittedOffset) -> bool,
+    ) -> Outcome {
+        let known = self.groups.get_mut(group).ok_or(Refusal::NotFenced)?;
+        let fence = known.fence.as_ref().ok_or(Refusal::NotFenced)?;
+        fence.admits(&Committer::Standalone)?;
+        let committed = &mut Arc::make_mut(known).committed;
+        committed.retain(|partition, stored| !is_gone(partition, stored));
+        Ok(Applied::Done)
+    }
+
+    /// Members take up other topics only in a later generation.
+    fn delete_unread(
+        &mut self,
+        group: &GroupName,
+        given: Generation,
         partitions: &BTreeSet<TopicIdPartition>,
     ) -> Outcome {
         let known = self.groups.get_mut(group).ok_or(Refusal::NotFenced)?;
-        let fence = known.fence.clone().ok_or(Refusal::NotFenced)?;
-        fence.admits(&Committer::Standalone)?;
-        Arc::make_mut(known)
-            .committed
-            .retain(|partition, _| !partitions.contains(partition));
+        let fence = known.fence.as_ref().ok_or(Refusal::NotFenced)?;
+        let current = fence.generation;
+        if current != given {
+            return Err(Refusal::StaleGeneration { current, given });
+        }
+        let committed = &mut Arc::make_mut(known).committed;
+        committed.retain(|partition, _| !partitions.contains(partition));
         Ok(Applied::Done)
     }
 

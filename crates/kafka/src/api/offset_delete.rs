@@ -1,6 +1,6 @@
 //! OffsetDelete: forgets stored offsets of a group, of topics that none of its members reads.
 //!
-//! Offsets go only while the group has no members: the offsets log judges, not this node.
+//! Who reads what may change on the way: the offsets log judges, not this node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,11 +40,12 @@ async fn delete(
     let group = group_name(&request.group_id)?;
     let code = |code| kafka_error(code, Asked::Group);
     let names: Vec<String> = request.topics.iter().map(|one| one.name.clone()).collect();
-    let read = cx.broker().subscribed_topics(group.clone(), names).await;
-    let read = read.map_err(|failure| code(failure.code))?;
+    let readership = cx.broker().readership(group.clone(), names).await;
+    let readership = readership.map_err(|failure| code(failure.code))?;
     let mut deleted = BTreeSet::new();
     let mut refusals = BTreeMap::new();
-    for (place, (topic, is_read)) in request.topics.iter().zip(read).enumerate() {
+    let topics = request.topics.iter().zip(&readership.is_read);
+    for (place, (topic, is_read)) in topics.enumerate() {
         let topic_id = match is_read {
             true => Err(KafkaError::GROUP_SUBSCRIBED_TO_TOPIC),
             false => topic_lookup::by_name(cx, &topic.name).await,
@@ -66,7 +67,10 @@ async fn delete(
         }
     }
     if !deleted.is_empty() {
-        let outcome = cx.broker().delete_offsets(group, deleted).await;
+        let outcome = cx
+            .broker()
+            .delete_offsets(group, &readership, deleted)
+            .await;
         outcome.map_err(|failure| code(failure.code))?;
     }
     let answer = |(place, topic): (usize, _)| -> OffsetDeleteResponseTopic {

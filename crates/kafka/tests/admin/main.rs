@@ -5,6 +5,7 @@ mod cluster;
 mod consumer_groups;
 mod groups;
 mod layout;
+mod offset_deletion;
 mod partitions;
 mod settings;
 mod topics;

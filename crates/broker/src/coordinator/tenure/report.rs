@@ -8,7 +8,7 @@ use floe_rpc::Failure;
 
 use super::Tenure;
 use crate::coordinator::ask::{
-    Described, DescribedMember, DescribedNative, GroupState, ListedGroup,
+    Described, DescribedMember, DescribedNative, GroupState, ListedGroup, Readership,
 };
 use crate::coordinator::membership::Membership;
 
@@ -48,17 +48,27 @@ impl Tenure {
         }))
     }
 
-    /// Whether members of the group read each of `topics`.
-    pub(super) fn subscribed(&self, name: &GroupName, topics: &[String]) -> Vec<bool> {
-        let is_read = |topic: &String| match self.groups.get(name) {
-            Some(Membership::Classic(group)) => group.is_subscribed(topic),
-            Some(Membership::Consumer(group)) => group.is_subscribed(topic),
-            Some(Membership::Native(group)) => group.members().any(|(_, subscription, _)| {
-                subscription.topics.iter().any(|t| t.as_str() == topic)
-            }),
-            None => false,
+    /// Which of `topics` members of the group read. Of members that are no consumers nobody knows.
+    pub(super) fn readership(
+        &self,
+        name: &GroupName,
+        topics: &[String],
+    ) -> Result<Readership, Failure> {
+        let group = self.groups.get(name);
+        let Some(group) = group.filter(|group| group.member_count() > 0) else {
+            return Ok(Readership {
+                generation: None,
+                is_read: vec![false; topics.len()],
+            });
         };
-        topics.iter().map(is_read).collect()
+        if !group.is_of_consumers() {
+            return Err(ErrorCode::GroupNotEmpty.into());
+        }
+        let is_read = topics.iter().map(|topic| group.is_subscribed(topic));
+        Ok(Readership {
+            generation: Some(group.generation()),
+            is_read: is_read.collect(),
+        })
     }
 
     pub(super) fn list(&self) -> Vec<ListedGroup> {

@@ -301,7 +301,7 @@ impl World {
                 token: None,
             }],
         };
-        offsets::apply(&mut self.offsets, command).is_ok()
+        offsets::apply(&mut self.offsets, 0, command).is_ok()
     }
 
     /// A commit of before a restart does not pass once the static member is back.
@@ -382,7 +382,7 @@ impl World {
     }
 
     fn apply_fence(&mut self, fence: Fence) {
-        offsets::apply(&mut self.offsets, offsets::Command::Fence(fence)).unwrap();
+        offsets::apply(&mut self.offsets, 0, offsets::Command::Fence(fence)).unwrap();
     }
 
     /// Metadata's part; `None` is a refusal.

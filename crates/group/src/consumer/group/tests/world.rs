@@ -204,7 +204,7 @@ impl World {
             Action::Fence(fence) => {
                 let generation = fence.generation;
                 if is_done {
-                    apply(&mut self.log, Command::Fence(fence)).unwrap();
+                    apply(&mut self.log, 0, Command::Fence(fence)).unwrap();
                 }
                 self.event(match is_done && is_told {
                     true => Event::FenceApplied(generation),
@@ -282,7 +282,7 @@ impl World {
             at_ms: 0,
             offsets: Vec::new(),
         };
-        apply(&mut self.log.clone(), commit).is_ok()
+        apply(&mut self.log.clone(), 0, commit).is_ok()
     }
 
     /// Of those that may commit no two hold the same partition.

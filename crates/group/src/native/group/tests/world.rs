@@ -225,7 +225,7 @@ impl World {
                 at_ms: 0,
                 offsets: vec![commit],
             };
-            let outcome = offsets::apply(&mut self.offsets, command);
+            let outcome = offsets::apply(&mut self.offsets, 0, command);
             let passed = outcome == Ok(offsets::Applied::Done);
             assert!(
                 !passed || token >= self.heard[&partition],
@@ -341,7 +341,7 @@ impl World {
     }
 
     fn fence(&mut self, fence: Fence) {
-        let outcome = offsets::apply(&mut self.offsets, offsets::Command::Fence(fence));
+        let outcome = offsets::apply(&mut self.offsets, 0, offsets::Command::Fence(fence));
         assert_eq!(outcome, Ok(offsets::Applied::Done));
     }
 
