@@ -35,6 +35,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const TRANSFER_RETRY: Duration = Duration::from_millis(100);
 /// Times that a follower is asked.
 const TRANSFER_TRIES: u32 = 10;
+/// No replica: their ids begin at one.
+const NOBODY: ReplicaId = ReplicaId(0);
 /// Time for a change of members to be committed.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -297,14 +299,15 @@ impl RaftGroup {
                 Err(_) => {}
             }
         }
-        self.step_down(voter.replica_id).await?;
+        self.step_down().await?;
         Err(ChangeError::Timeout(TRANSFER_RETRY * TRANSFER_TRIES))
     }
 
     /// Ends this replica's leadership. Openraft refuses writes from the first attempt to transfer
     /// on and never gives up on it, nor does a leader stand again; but like any replica it
-    /// follows a higher vote. Voting for the follower is harmless: it may still ask for it.
-    async fn step_down(&self, follower: ReplicaId) -> Result<(), ChangeError> {
+    /// follows a higher vote. It must be for nobody: a replica that is told of a vote for itself
+    /// takes itself for its candidate, and one that led before would never stand again.
+    async fn step_down(&self) -> Result<(), ChangeError> {
         let (vote, last) = {
             let metrics = self.replica.raft.metrics();
             let metrics = metrics.borrow_watched();
@@ -313,7 +316,7 @@ impl RaftGroup {
         if vote.leader_id.voted_for != self.replica.spec.replica_id.0 {
             return Ok(());
         }
-        let next = RaftVote::new(vote.leader_id.term + 1, follower.0);
+        let next = RaftVote::new(vote.leader_id.term + 1, NOBODY.0);
         let mut request = openraft::raft::VoteRequest::new(next, last);
         request.leadership_transfer = true;
         let voted = self.replica.raft.vote(request).await;

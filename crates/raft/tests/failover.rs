@@ -280,6 +280,34 @@ async fn a_transfer_to_a_dead_follower_leaves_a_group_that_accepts_writes() {
     cluster.propose(GROUP, "after").await;
 }
 
+/// The vote that ends the transfer must not be for the target: it would take itself for its
+/// candidate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_leader_that_missed_a_transfer_to_itself_follows_again() {
+    let cluster = TestCluster::start(3).await;
+    let machines = cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (former, _) = cluster.leader(GROUP).await;
+    for other in others(former) {
+        cluster.cuts.cut_both(former, other);
+    }
+    let next = || cluster.serving(GROUP).filter(|(node, _)| *node != former);
+    let (leader, _) = until("another leader", next).await;
+    let refused = cluster.group(leader, GROUP).transfer_to(former).await;
+    assert!(refused.is_err());
+    let voters = cluster.founders(GROUP);
+    let candidate = cluster.group(leader, GROUP).ballot().candidate;
+    assert!(
+        !voters
+            .iter()
+            .any(|voter| voter.replica_id == candidate && voter.node_id == former)
+    );
+    cluster.cuts.heal();
+    cluster.propose(GROUP, "after").await;
+    let follows = || machines[&former].has("after").then_some(());
+    until("the former leader to follow", follows).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_moves_while_writes_go_on() {
     let cluster = TestCluster::start(3).await;
