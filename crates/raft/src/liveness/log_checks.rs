@@ -35,6 +35,18 @@ impl Liveness {
         groups.is_some_and(|groups| groups.contains(&group))
     }
 
+    /// The groups whose logs `node` has not checked yet, as they ended when it was asked. When
+    /// its link is replaced it is asked over both: what it answers after the other answer was
+    /// taken may already count what was added since.
+    pub(crate) fn still_unchecked(&self, node: NodeId, asked: &[LogEnd]) -> Vec<RaftGroupId> {
+        let is_open = |end: &&LogEnd| {
+            let view = self.groups.get(&end.group);
+            view.is_some_and(|view| view.restarted_with == Some(**end))
+                && self.is_unchecked(end.group, node)
+        };
+        asked.iter().filter(is_open).map(|end| end.group).collect()
+    }
+
     pub(crate) fn checked(&mut self, node: NodeId, groups: impl Iterator<Item = RaftGroupId>) {
         for group in groups {
             self.remove_unchecked(node, group);

@@ -384,6 +384,19 @@ fn a_restarted_replica_votes_once_every_reachable_peer_has_checked_its_log() {
 }
 
 #[test]
+fn an_answer_that_comes_after_another_one_says_nothing_of_the_log() {
+    let mut liveness = liveness();
+    liveness.open(GROUP, Some(log_end(GROUP)));
+    let asked = liveness.logs_to_check(OTHER, 10);
+    assert_eq!(liveness.still_unchecked(OTHER, &asked), [GROUP]);
+    liveness.checked(OTHER, [GROUP].into_iter());
+    assert!(liveness.still_unchecked(OTHER, &asked).is_empty());
+    assert_eq!(liveness.still_unchecked(THIRD, &asked), [GROUP]);
+    liveness.close(GROUP);
+    assert!(liveness.still_unchecked(THIRD, &asked).is_empty());
+}
+
+#[test]
 fn a_peer_met_later_checks_what_was_restarted_before() {
     const LATE: NodeId = NodeId(4);
     let new = RaftGroupId(1001);

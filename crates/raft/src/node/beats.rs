@@ -144,19 +144,23 @@ async fn check_logs(core: &NodeCore, node: NodeId, link: &PeerLink) {
     if open.is_empty() {
         return;
     }
-    let groups: Vec<_> = open.iter().map(|end| end.group).collect();
-    let question = LastLogIds { logs: open };
+    let question = LastLogIds { logs: open.clone() };
     let call = link.control(CHECK_TIMEOUT, |api, ctx| async move {
         api.last_log_ids(ctx, question).await
     });
     let Ok(reply) = call.await else { return };
-    for group in &reply.damaged {
+    let answered = core.liveness.lock().still_unchecked(node, &open);
+    for group in reply
+        .damaged
+        .iter()
+        .filter(|group| answered.contains(group))
+    {
         if let Some(replica) = core.replica(*group) {
             tracing::error!(%group, %node, "the log on this disk lost entries it had acknowledged");
             replica.log.mark_damaged();
             replica.signals.mark_damaged();
         }
     }
-    core.liveness.lock().checked(node, groups.into_iter());
+    core.liveness.lock().checked(node, answered.into_iter());
     core.queue_wake.notify_one();
 }
