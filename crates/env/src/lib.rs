@@ -25,7 +25,7 @@ pub use clock::{Clock, RealClock, SimClock};
 pub use io_machine::{IoMachine, IoWake, Step};
 pub use net::{Connection, Listener, Net, RealNet, Stream};
 pub use rng::Rng;
-pub use sim::{CrashPlan, SimVfs};
+pub use sim::{CrashPlan, Gate, SimVfs};
 pub use spawn::{IoThread, Spawn};
 pub use vfs::{DirEntry, DirLock, OpenMode, RealVfs, Vfs, VfsFile};
 

@@ -2,6 +2,8 @@
 
 mod disk_faults;
 mod file_state;
+mod gate;
 mod vfs;
 
+pub use gate::Gate;
 pub use vfs::{CrashPlan, SimVfs};

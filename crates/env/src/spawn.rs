@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{IoMachine, IoWake, Rng, SimVfs, Step};
+use crate::{Gate, IoMachine, IoWake, Rng, SimVfs, Step};
 
 /// Starts concurrent work. In the simulator blocking work runs inline in virtual time.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ enum Mode {
         rng: Rng,
         io_latency: Duration,
         disk: Option<SimVfs>,
+        gate: Gate,
     },
 }
 
@@ -53,6 +54,7 @@ impl Spawn {
                 rng,
                 io_latency,
                 disk: None,
+                gate: Gate::default(),
             },
         }
     }
@@ -67,13 +69,26 @@ impl Spawn {
         self
     }
 
+    /// Lets everything that is started from now on run only while `gate` is open. No effect on
+    /// real threads.
+    #[must_use]
+    pub fn with_gate(mut self, held_by: Gate) -> Self {
+        if let Mode::Sim { gate, .. } = &mut self.mode {
+            *gate = held_by;
+        }
+        self
+    }
+
     /// Starts a task on the current runtime.
     pub fn task<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::spawn(future)
+        match &self.mode {
+            Mode::Real => tokio::spawn(future),
+            Mode::Sim { gate, .. } => tokio::spawn(gate.clone().hold(future)),
+        }
     }
 
     /// Runs blocking file work off the async threads.
@@ -93,10 +108,12 @@ impl Spawn {
                 rng,
                 io_latency,
                 disk,
+                gate,
             } => {
                 let stall = disk.as_ref().map_or(Duration::ZERO, SimVfs::stall);
                 let io_latency = *io_latency + stall;
                 tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
+                gate.pass().await;
                 let outcome = work();
                 disk.iter().for_each(SimVfs::settle);
                 Ok(outcome)
@@ -131,13 +148,16 @@ impl Spawn {
                 rng,
                 io_latency,
                 disk,
+                gate,
             } => {
                 let (rng, io_latency, disk) = (rng.fork(), *io_latency, disk.clone());
+                let gate = gate.clone();
                 tokio::spawn(async move {
                     loop {
                         let stall = disk.as_ref().map_or(Duration::ZERO, SimVfs::stall);
                         let io_latency = io_latency + stall;
                         tokio::time::sleep(rng.jitter(Duration::ZERO, io_latency * 2)).await;
+                        gate.pass().await;
                         disk.iter().for_each(SimVfs::settle);
                         match machine.step() {
                             Step::Again => {}

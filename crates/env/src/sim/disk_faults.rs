@@ -3,10 +3,12 @@
 //! Each fault belongs to one disk and may begin and end at any time; a crash ends those that a
 //! restarted machine would not meet again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::SimVfs;
+use super::file_state::{FileState, SECTOR_BYTES};
 use super::vfs::Node;
 
 impl SimVfs {
@@ -77,6 +79,27 @@ impl SimVfs {
             hurt += u32::from(file.flip(at, 1 << rng.below(8)));
         }
         hurt
+    }
+
+    /// Replaces the disk by an empty one, while the machine is off.
+    pub fn wipe(&self) {
+        let mut disk = self.disk.lock();
+        let root = BTreeMap::from([(PathBuf::from("/"), Node::Dir)]);
+        disk.live.clone_from(&root);
+        disk.durable = root;
+        disk.in_flight.clear();
+        disk.files.fill_with(FileState::default);
+    }
+
+    /// Whether a write of several sectors is on its way, which a power cut may tear.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        let disk = self.disk.lock();
+        let mut writes = disk.in_flight.iter();
+        writes.any(|id| {
+            let before = disk.files[*id].in_flight.as_ref();
+            before.is_some_and(|(_, before)| before.len() > SECTOR_BYTES)
+        })
     }
 
     /// Flips one bit of a file, durably. `false` when the file has no such byte.

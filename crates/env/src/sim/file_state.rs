@@ -8,7 +8,7 @@ use super::CrashPlan;
 use crate::Rng;
 
 /// What a disk writes as a whole.
-const SECTOR_BYTES: usize = 512;
+pub(super) const SECTOR_BYTES: usize = 512;
 
 #[derive(Default)]
 pub(super) struct FileState {

@@ -37,7 +37,7 @@ pub struct SimVfs {
 pub(super) struct Disk {
     /// Directories with the names that survive a power cut and those visible now.
     pub(super) live: BTreeMap<PathBuf, Node>,
-    durable: BTreeMap<PathBuf, Node>,
+    pub(super) durable: BTreeMap<PathBuf, Node>,
     pub(super) files: Vec<FileState>,
     pub(super) rng: Rng,
     pub(super) capacity_bytes: u64,
@@ -52,7 +52,7 @@ pub(super) struct Disk {
     /// Bytes handed out by reads.
     bytes_read: u64,
     /// Files with a write in flight.
-    in_flight: Vec<usize>,
+    pub(super) in_flight: Vec<usize>,
     locked: BTreeMap<PathBuf, u64>,
     generation: u64,
 }
