@@ -10,6 +10,7 @@
 
 mod anomaly;
 mod availability;
+mod canary;
 mod checker;
 mod evidence;
 mod history;
@@ -21,6 +22,7 @@ mod verdict;
 mod version_order;
 
 pub use anomaly::{Anomaly, AnomalyKind, Dependency, Link, Moment, OperationIndex};
+pub use canary::{finds_planted_loss, judge};
 pub use checker::check;
 pub use history::{
     Access, Action, Batch, Event, Header, History, HistoryError, Identity, Join, Key, NodeChange,

@@ -102,6 +102,9 @@ pub enum Doubt {
         /// The piece of metadata.
         name: String,
     },
+    /// The checker itself is in doubt.
+    #[error("a loss that is planted in the history is not found")]
+    PlantedLossMissed,
 }
 
 /// The findings of one kind.

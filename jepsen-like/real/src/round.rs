@@ -9,7 +9,7 @@ use floe_client::{Client, Offset, Start, TopicPartition};
 use floe_env::{Env, Rng};
 use floe_jepsen::live::{Book, Pulse, Target, Workload, drain};
 use floe_jepsen::report::Page;
-use floe_jepsen::{Action, Header, Plan as Promise, SCHEMA, Stage, Verdict, check, read_history};
+use floe_jepsen::{Action, Header, Plan as Promise, SCHEMA, Stage, Verdict, judge, read_history};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -268,7 +268,7 @@ impl Round<'_> {
             path: history.to_owned(),
             source,
         })?;
-        let mut report = check(&read);
+        let mut report = judge(&read);
         let troubles = self.native.book.troubles();
         if !troubles.is_empty() {
             report.verdict = Verdict::Invalid;

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use floe_jepsen::{Findings, History, Report, check};
+use floe_jepsen::{Findings, History, Report, check, finds_planted_loss};
 use serde::Serialize;
 
 use crate::book::Book;
-
-mod canary;
 
 /// The document that a run ends with.
 #[derive(Debug, Serialize)]
@@ -51,7 +49,7 @@ impl Verdict {
         let troubles = book.troubles();
         let report = look(&history);
         let mut doubts = book.doubts();
-        if report.anomalies.is_empty() && !canary::is_found(&history, look) {
+        if report.anomalies.is_empty() && !finds_planted_loss(&history, look) {
             doubts.push("the checker does not find what is planted in the history".to_owned());
         }
         let mut trace = Fnv64::default();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use floe_client::ErrorKind;
 use floe_jepsen::live::Workload;
 use floe_jepsen::report::{Page, Skipped};
-use floe_jepsen::{AnomalyKind, Doubt, Report, Verdict, check, read_history};
+use floe_jepsen::{AnomalyKind, Doubt, Report, Verdict, judge, read_history};
 use serde::Serialize;
 
 use super::ChaosArgs;
@@ -71,7 +71,7 @@ pub(super) async fn conclude(
         )
         .at(path.display().to_string())
     })?;
-    let mut checked = check(&history);
+    let mut checked = judge(&history);
     let troubles = evidence.workload.book.troubles();
     if !troubles.is_empty() {
         checked.verdict = Verdict::Invalid;
