@@ -118,6 +118,44 @@ fn disks_and_clocks_may_go_wrong_beside_the_records_of_others() {
 }
 
 #[test]
+fn a_topic_that_is_replaced_behind_its_back_is_an_anomaly_that_it_finds() {
+    let cluster = Cluster::up_breakable(3);
+    let made = |words: &[&str]| assert!(cluster.floe(words).status.success(), "{words:?}");
+    let create = ["topic", "create", "orders", "--partitions", "2"];
+    made(&create);
+    let report = TempDir::new().unwrap();
+    let history = report.path().join("history.jsonl");
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let length = || fs::metadata(&history).map_or(0, |found| found.len());
+            until("a history of some length", || length() > 200_000);
+            made(&["topic", "delete", "orders"]);
+            made(&create);
+        });
+        cluster.floe(&[
+            "chaos",
+            "--seconds",
+            "10",
+            "--faults",
+            "pause",
+            "--topic",
+            "orders",
+            "--report",
+            report.path().to_str().unwrap(),
+            "-o",
+            "json",
+        ])
+    });
+    let found = document(&output);
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    assert_eq!(found["verdict"], "invalid", "{found}");
+    assert!(
+        found["anomalies"]["inconsistent-offset"].is_u64(),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_cluster_that_does_not_allow_it_is_left_alone() {
     let cluster = Cluster::up(1);
     let report = TempDir::new().unwrap();
