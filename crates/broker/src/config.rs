@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub http_advertised: Option<String>,
     /// The founding nodes, this one included; empty for a cluster of this node alone.
     pub seeds: Vec<Seed>,
+    /// The commit that the process was built from, shown with its metrics.
+    pub commit: &'static str,
     /// Failure domain for placement.
     pub rack: Option<String>,
     /// Whether asking for an unknown topic makes it.
@@ -107,6 +109,7 @@ impl NodeConfig {
             kafka_advertised: None,
             http_advertised: None,
             seeds: Vec::new(),
+            commit: "unknown",
             rack: None,
             auto_create_topics: false,
             default_partitions: 1,

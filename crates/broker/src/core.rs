@@ -83,7 +83,7 @@ impl Core {
             due: DueQueue::default(),
             admission: Admission::new(config.produce_bytes_max),
             producer_ids: ProducerIds::default(),
-            metrics: Metrics::new(env.clock.now()),
+            metrics: Metrics::new(env.clock.now(), config.commit),
             unopened: watch::Sender::new(None),
             led: watch::Sender::new(()),
             failure: watch::Sender::new(None),

@@ -70,6 +70,7 @@ struct QueueLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
+    commit: &'static str,
 }
 
 /// Everything a node counts.
@@ -105,7 +106,7 @@ struct ReadOnDemand {
 }
 
 impl Metrics {
-    pub(crate) fn new(started: Duration) -> Self {
+    pub(crate) fn new(started: Duration, commit: &'static str) -> Self {
         let mut registry = Registry::with_prefix("floe");
         let histogram = || Histogram::new(LATENCY_BUCKETS);
         let metrics = Self {
@@ -127,7 +128,7 @@ impl Metrics {
             registry: Registry::default(),
         };
         metrics.register_requests(&mut registry);
-        metrics.register_cluster(&mut registry);
+        metrics.register_cluster(commit, &mut registry);
         metrics.gateway.register(&mut registry);
         metrics.read.register(&mut registry);
         Self {
@@ -186,7 +187,7 @@ impl Metrics {
         );
     }
 
-    fn register_cluster(&self, to: &mut Registry) {
+    fn register_cluster(&self, commit: &'static str, to: &mut Registry) {
         to.register(
             "raft_leader_changes",
             "Groups that this node began to lead",
@@ -207,6 +208,7 @@ impl Metrics {
         build
             .get_or_create(&BuildLabels {
                 version: env!("CARGO_PKG_VERSION"),
+                commit,
             })
             .set(1);
         to.register("build_info", "The running version", build);

@@ -127,6 +127,9 @@ async fn the_names_of_the_metrics_are_pinned() {
         names, golden,
         "dashboards use these names: only add, and add to metrics.txt"
     );
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("floe_build_info{{version=\"{version}\",commit=\"unknown\"}} 1");
+    assert!(text.lines().any(|line| line == build), "{build}");
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
     served.stop().await;
 }

@@ -11,6 +11,7 @@ use super::Settings;
 use super::keys::{self, Key};
 use super::value::split_address;
 use crate::failure::CommandError;
+use crate::version;
 
 /// The configuration of a node.
 pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandError> {
@@ -44,6 +45,7 @@ pub(crate) fn node_config(settings: &Settings) -> Result<NodeConfig, CommandErro
         kafka_advertised: kafka.or_else(|| settings.optional(&keys::KAFKA)),
         http_advertised: http.or_else(|| settings.optional(&keys::HTTP)),
         seeds,
+        commit: version::COMMIT,
         rack: settings.optional(&keys::NODE_RACK),
         auto_create_topics: settings.flag(&keys::AUTO_CREATE),
         default_partitions: small(settings, &keys::DEFAULT_PARTITIONS),
