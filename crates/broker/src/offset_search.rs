@@ -3,12 +3,22 @@
 //! Only a leader that a majority confirms answers: a position below what a reader already had
 //! would look like lost records.
 
+use floe_model::limits::BATCH_BYTES_MAX;
 use floe_model::{LeaderEpoch, Offset};
+use floe_record::{Limits, StampedBatch, records};
 use floe_rpc::{Failure, PartitionKey};
 
 use crate::Broker;
 use crate::fetch::read_failure;
 use crate::partition::Partition;
+
+/// Read at once where records are looked through.
+const READ_BYTES: usize = 1 << 20;
+/// Of a stored batch that is opened.
+const LIMITS: Limits = Limits {
+    batch_bytes_max: BATCH_BYTES_MAX,
+    decompressed_bytes_max: 4 * BATCH_BYTES_MAX,
+};
 
 /// What to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +95,18 @@ async fn record_at(partition: &Partition, at_ms: i64) -> Result<Option<FoundOffs
     else {
         return Ok(None);
     };
-    let start = partition.log_start_offset();
     if offset >= log.high_watermark() {
         return Ok(None);
     }
-    // Below the log start: the first one that is left may be earlier than `at_ms`, and is not
-    // later than the one sought.
-    let offset = offset.max(start);
+    let start = partition.log_start_offset();
+    let (offset, timestamp_ms) = if offset >= start {
+        (offset, timestamp_ms)
+    } else {
+        match first_kept_at(partition, start, at_ms).await? {
+            Some(found) => found,
+            None => return Ok(None),
+        }
+    };
     let epochs = partition.epochs();
     let below = epochs.partition_point(|&(_, first)| first <= offset);
     Ok(Some(FoundOffset {
@@ -99,6 +114,43 @@ async fn record_at(partition: &Partition, at_ms: i64) -> Result<Option<FoundOffs
         timestamp_ms: Some(timestamp_ms),
         leader_epoch: below.checked_sub(1).map(|place| epochs[place].0),
     }))
+}
+
+/// The first record from `start` on whose timestamp is `at_ms` or later. Reads what it passes, but
+/// no segment in which no record is that late.
+async fn first_kept_at(
+    partition: &Partition,
+    start: Offset,
+    at_ms: i64,
+) -> Result<Option<(Offset, i64)>, Failure> {
+    let log = partition.log();
+    let segments = log.segments();
+    let mut from = start;
+    loop {
+        let after = segments.partition_point(|segment| segment.base_offset <= from);
+        if let Some(next) = segments.get(after)
+            && after > 0
+            && segments[after - 1].max_timestamp_ms < at_ms
+        {
+            from = next.base_offset;
+            continue;
+        }
+        let batches = log.fetch(from, READ_BYTES, log.high_watermark()).await;
+        let batches = batches.map_err(|error| read_failure(partition, &error))?;
+        let Some(last) = batches.last() else {
+            return Ok(None);
+        };
+        let late = |batch: &&StampedBatch| batch.header().max_timestamp_ms >= at_ms;
+        let found = batches.iter().filter(late).find_map(|batch| {
+            let mut kept = records(batch, &LIMITS).ok()?.into_iter();
+            kept.find(|(offset, record)| *offset >= start && record.timestamp_ms >= at_ms)
+                .map(|(offset, record)| (offset, record.timestamp_ms))
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+        from = last.next_offset();
+    }
 }
 
 /// Climbs from the largest timestamp of the written segments to that of the newest records.

@@ -65,6 +65,42 @@ impl Broker {
         Ok(end_of_epoch(&partition.epochs(), epoch, end, asked))
     }
 
+    /// Where a reader's log parts from this one: what it has below `offset` ends with a record of
+    /// epoch `last`. `None` while they agree, which this node may say alone: its epochs with records
+    /// are committed. That they do not is for a majority to confirm.
+    ///
+    /// # Errors
+    /// This node does not lead the partition for certain; out of range for an epoch newer than its
+    /// own.
+    pub async fn parting(
+        &self,
+        key: PartitionKey,
+        last: LeaderEpoch,
+        offset: Offset,
+    ) -> Result<Option<EpochEnd>, Failure> {
+        self.check_serving()?;
+        let (partition, epoch) = self.led(key).await?;
+        let look = || {
+            let end = partition.log().high_watermark();
+            end_of_epoch(&partition.epochs(), epoch, end, last)
+        };
+        let agrees = |end: &EpochEnd| end.epoch == last && offset <= end.end_offset;
+        if look().as_ref().is_some_and(agrees) {
+            return Ok(None);
+        }
+        if !partition.leads_for_certain(epoch).await {
+            return Err(ErrorCode::NotLeader.into());
+        }
+        match look() {
+            Some(end) if agrees(&end) => Ok(None),
+            Some(end) => Ok(Some(end)),
+            None => {
+                let end = partition.log().high_watermark();
+                Err(out_of_range(offset, partition.log_start_offset(), end))
+            }
+        }
+    }
+
     /// The producers whose batches the partition remembers.
     ///
     /// # Errors

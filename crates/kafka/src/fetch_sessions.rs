@@ -39,6 +39,8 @@ pub(crate) struct Position {
     pub(crate) offset: i64,
     pub(crate) bytes_max: i32,
     pub(crate) current_leader_epoch: i32,
+    /// Of the last record that the client has; -1 when it does not say.
+    pub(crate) last_fetched_epoch: i32,
 }
 
 /// What a client was last told of one partition besides records.
@@ -301,6 +303,7 @@ fn position(partition: &FetchPartition) -> Position {
         offset: partition.fetch_offset,
         bytes_max: partition.partition_max_bytes,
         current_leader_epoch: partition.current_leader_epoch,
+        last_fetched_epoch: partition.last_fetched_epoch,
     }
 }
 

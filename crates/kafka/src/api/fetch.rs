@@ -1,13 +1,16 @@
 //! Fetch: record batches out, up to the high watermark, which is the last stable offset too.
 //!
 //! A long poll waits in the node for new records, never on a timer but its own end. A partition
-//! that fails is answered at once, so that its client can look for the leader.
+//! that fails is answered at once, so that its client can look for the leader. So is one whose client
+//! has other records than the leader, and says so by the epoch of its last one (KIP-320).
 
 use std::collections::BTreeMap;
 
-use floe_broker::api::{Failure, Fetch, FetchPart, FetchPartReply, PartitionKey, WireBatch};
+use floe_broker::api::{
+    EpochEnd, Failure, Fetch, FetchPart, FetchPartReply, LogEnds, PartitionKey, WireBatch,
+};
 use floe_kafka_codec::messages::{
-    FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopicResponse,
+    FetchDivergingEpoch, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopicResponse,
 };
 use floe_kafka_codec::{KafkaError, RecordSlices};
 use floe_model::{ErrorCode, LeaderEpoch, Offset};
@@ -77,6 +80,8 @@ enum Fault {
     Here(KafkaError),
     /// The node says so.
     Node(Failure),
+    /// The client's log ends elsewhere than the leader's.
+    Parted { end: EpochEnd, log: LogEnds },
 }
 
 async fn find_keys(cx: &RequestContext, wanted: &[Wanted]) -> Vec<Result<PartitionKey, Fault>> {
@@ -97,13 +102,30 @@ async fn find_keys(cx: &RequestContext, wanted: &[Wanted]) -> Vec<Result<Partiti
             }
         };
         let key = topic_id.and_then(|topic_id| partition_key(topic_id, *index));
-        let key = key.and_then(|key| match cx.broker().log_ends(key) {
-            Some(ends) => check_epoch(one, ends.serving_epoch).map(|()| key),
-            None => Ok(key),
+        keys.push(match key {
+            Ok(key) => check_position(cx, one, key).await.map(|()| key),
+            Err(error) => Err(Fault::Here(error)),
         });
-        keys.push(key.map_err(Fault::Here));
     }
     keys
+}
+
+/// Refuses a client that follows another leader, or that has what the leader has not.
+async fn check_position(cx: &RequestContext, one: &Wanted, key: PartitionKey) -> Result<(), Fault> {
+    let Some(log) = cx.broker().log_ends(key) else {
+        return Ok(());
+    };
+    check_epoch(one, log.serving_epoch).map_err(Fault::Here)?;
+    let last = one.position.last_fetched_epoch;
+    if last < 0 {
+        return Ok(());
+    }
+    let offset = Offset(one.position.offset);
+    let parting = cx.broker().parting(key, LeaderEpoch(last), offset).await;
+    match parting.map_err(Fault::Node)? {
+        Some(end) => Err(Fault::Parted { end, log }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a client that follows another leader than the one of `serving`.
@@ -213,6 +235,16 @@ fn failed(fault: &Fault, hints: &mut LeaderHints<'_>) -> FetchPartitionResponse 
             current_leader: hints.of(failure),
             ..response
         },
+        Fault::Parted { end, log } => FetchPartitionResponse {
+            diverging_epoch: FetchDivergingEpoch {
+                epoch: end.epoch.0,
+                end_offset: end.end_offset.0,
+            },
+            high_watermark: log.high_watermark.0,
+            last_stable_offset: log.high_watermark.0,
+            log_start_offset: log.log_start_offset.0,
+            ..response
+        },
     }
 }
 
@@ -221,9 +253,10 @@ fn outcome_of(one: &Wanted, response: &FetchPartitionResponse) -> Outcome {
         high_watermark: response.high_watermark,
         log_start_offset: response.log_start_offset,
     };
+    let is_read = response.error_code == KafkaError::NONE && response.diverging_epoch.epoch < 0;
     Outcome {
         partition: one.partition.clone(),
-        told: (response.error_code == KafkaError::NONE).then_some(told),
+        told: is_read.then_some(told),
         had_records: response.records.as_ref().is_some_and(|r| !r.is_empty()),
     }
 }

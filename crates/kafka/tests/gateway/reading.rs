@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use floe_kafka_codec::KafkaError;
 use floe_kafka_codec::messages::{
-    FetchPartitionResponse, FetchRequest, FetchResponse, ListOffsetsPartition,
-    ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, FetchPartitionResponse,
+    FetchRequest, FetchResponse, ListOffsetsPartition, ListOffsetsPartitionResponse,
+    ListOffsetsRequest, ListOffsetsTopic,
 };
 use floe_model::TopicId;
 
@@ -160,6 +161,50 @@ async fn older_and_newer_leader_epochs_are_refused_and_none_is_fine() {
     server.stop().await;
 }
 
+/// What a fetch from `offset` is answered whose client has a last record of epoch `last`: the
+/// error, where logs part, and how many bytes came.
+async fn fetch_after(
+    client: &mut Client,
+    last: i32,
+    offset: i64,
+) -> (KafkaError, (i32, i64), usize) {
+    let mut request = fetch_request("t", offset);
+    request.topics[0].partitions[0].last_fetched_epoch = last;
+    request.max_wait_ms = 0;
+    let response = client.call(12, &request).await;
+    let found = first(&response);
+    let parting = &found.diverging_epoch;
+    let parting = (parting.epoch, parting.end_offset);
+    (found.error_code, parting, size(&response))
+}
+
+#[tokio::test]
+async fn a_client_whose_records_the_leader_does_not_have_is_told_where_logs_part() {
+    let (server, mut client, _) = filled(2).await;
+    let epoch = latest(&mut client, -1).await.leader_epoch;
+    let agreed = (-1, -1);
+    for (last, offset) in [(-1, 0), (epoch, 0), (epoch, 2)] {
+        let (error, parting, bytes) = fetch_after(&mut client, last, offset).await;
+        assert_eq!(
+            (error, parting),
+            (KafkaError::NONE, agreed),
+            "{last} {offset}"
+        );
+        assert!(bytes > 0);
+    }
+    let at_end = fetch_after(&mut client, epoch, 4).await;
+    assert_eq!(at_end, (KafkaError::NONE, agreed, 0));
+    // It has more of this epoch than there ever was of it.
+    let beyond = fetch_after(&mut client, epoch, 5).await;
+    assert_eq!(beyond, (KafkaError::NONE, (epoch, 4), 0));
+    // No record of the epoch before this one is here.
+    let other = fetch_after(&mut client, epoch - 1, 3).await;
+    assert_eq!(other, (KafkaError::NONE, (epoch - 1, 0), 0));
+    let newer = fetch_after(&mut client, epoch + 1, 3).await;
+    assert_eq!(newer, (KafkaError::OFFSET_OUT_OF_RANGE, agreed, 0));
+    server.stop().await;
+}
+
 async fn latest(client: &mut Client, current_leader_epoch: i32) -> ListOffsetsPartitionResponse {
     list(client, 6, -1, current_leader_epoch).await
 }
@@ -207,6 +252,40 @@ async fn both_ends_times_and_the_largest_time_are_found() {
     }
     let early = list(&mut client, 6, -3, -1).await;
     assert_eq!(early.error_code, KafkaError::UNSUPPORTED_VERSION);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_is_looked_for_in_what_is_left_of_the_log_only() {
+    let (server, mut client, _) = filled(2).await;
+    // Both batches have records of the times 1000 and 1001.
+    let cases = [
+        (1, 1000, (1, 1001)),
+        (2, 1001, (3, 1001)),
+        (2, 1000, (2, 1000)),
+        (3, 1000, (3, 1001)),
+        (4, 1000, (-1, -1)),
+    ];
+    for (log_start, at, expected) in cases {
+        let request = DeleteRecordsRequest {
+            topics: vec![DeleteRecordsTopic {
+                name: "t".to_owned(),
+                partitions: vec![DeleteRecordsPartition {
+                    partition_index: 0,
+                    offset: log_start,
+                }],
+            }],
+            timeout_ms: 10_000,
+        };
+        let trimmed = client.call(2, &request).await;
+        assert_eq!(trimmed.topics[0].partitions[0].low_watermark, log_start);
+        let found = list(&mut client, 6, at, -1).await;
+        assert_eq!(
+            (found.offset, found.timestamp),
+            expected,
+            "{log_start} {at}"
+        );
+    }
     server.stop().await;
 }
 
