@@ -50,6 +50,10 @@ impl Broker {
             None if reasons.is_empty() => reasons.push(NotReady::NotJoined),
             None => {}
         }
+        match core.journal.damaged_groups().len() {
+            0 => {}
+            remaining => reasons.push(NotReady::DamagedReplicas { remaining }),
+        }
         match membership::not_voting_yet(&core.metadata.state(), core.config.node_id) {
             0 => {}
             remaining => reasons.push(NotReady::CatchingUp { remaining }),

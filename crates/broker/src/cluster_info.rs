@@ -5,7 +5,7 @@ use std::path::Path;
 
 use floe_env::{OpenMode, Vfs};
 use floe_journal::StoreStatus;
-use floe_metadata::{ReplicaSet, State};
+use floe_metadata::{Replica, ReplicaSet, State};
 use floe_model::{ErrorCode, LeaderEpoch, NodeId, RaftGroupId};
 use floe_rpc::{ClusterInfo, Failure, NodeInfo, NodeStats, StoreHealth};
 use futures::StreamExt as _;
@@ -100,6 +100,16 @@ impl Broker {
 impl Core {
     pub(crate) fn is_alive(&self, node: NodeId) -> bool {
         node == self.config.node_id || !self.raft.suspects(node)
+    }
+
+    /// Whether a replica that is to vote does, on a node that is alive.
+    pub(crate) fn counts(&self, set: &ReplicaSet, replica: &Replica) -> bool {
+        let id = replica.replica_id;
+        let votes = match &set.membership {
+            Some(reported) => reported.voters.contains(&id),
+            None => set.founding.contains(replica),
+        };
+        votes && self.is_alive(replica.node_id) && !self.metadata.state().is_damaged(id)
     }
 
     /// The leader of a group as its replica here or, if newer, metadata knows it.

@@ -9,7 +9,7 @@ use floe_metadata::NodeRegistration;
 use floe_model::NodeId;
 use floe_raft::{PeerAddr, RaftNode};
 use floe_rpc::PeerIdentity;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     /// Replicas that metadata places here and that are not open; `None` before the first look.
     pub(crate) unopened: watch::Sender<Option<usize>>,
+    /// A replica here must be opened anew or is damaged: the layout has to look again.
+    pub(crate) look_again: Notify,
     /// Changes when this node begins to lead a group.
     pub(crate) led: watch::Sender<()>,
     /// Why the node must stop, once it must.
@@ -85,6 +87,7 @@ impl Core {
             producer_ids: ProducerIds::default(),
             metrics: Metrics::new(env.clock.now(), config.commit),
             unopened: watch::Sender::new(None),
+            look_again: Notify::new(),
             led: watch::Sender::new(()),
             failure: watch::Sender::new(None),
             draining: CancellationToken::new(),

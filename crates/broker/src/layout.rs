@@ -1,38 +1,42 @@
 //! Follows the metadata: peers, and the replicas that this node should hold.
 //!
-//! Looks again only when the layout changed. Opens what is placed here, deletes what belonged to
-//! a deleted topic and says so to the controller. Never deletes a replica for any other reason.
+//! Looks again only when the layout changed or a replica here ended. Opens what is placed here,
+//! deletes what belonged to a deleted topic and says so to the controller; never deletes a replica
+//! for any other reason. A damaged replica is closed and told to the controller; when metadata
+//! names its successor, that one takes its place with an empty log and learns from its peers.
+
+mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_journal::{GroupKind, StoreError};
-use floe_metadata::{Command, RaftGroupOwner, ReplicaSet, State, Topic};
-use floe_model::{NodeId, RaftGroupId, TopicId};
-use floe_raft::{GroupSpec, OpenGroupError, PeerAddr, Voter};
+use floe_journal::StoreError;
+use floe_metadata::{Command, State};
+use floe_model::{NodeId, RaftGroupId, ReplicaId, TopicId};
+use floe_raft::{OpenGroupError, PeerAddr};
 use futures::stream::{self, StreamExt as _};
-use parking_lot::Mutex;
 
-use crate::coordinator::OffsetsMachine;
+use self::opening::{Place, open, roll_of};
 use crate::core::{Core, METADATA_TIMEOUT};
-use crate::partition::{Partition, PartitionMachine};
+
+pub(crate) use self::opening::reopen;
 
 /// Groups opened or deleted at once: each waits for a journal write that they all share.
 const CONCURRENT: usize = 128;
 /// Between two attempts after something failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Before a replica that ended by an error is opened again.
-const REOPEN: Duration = Duration::from_secs(5);
 
 /// Runs until it is dropped.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut follower = Follower {
         core,
-        opened: BTreeSet::new(),
+        opened: BTreeMap::new(),
+        told: BTreeMap::new(),
         rolls: BTreeMap::new(),
         peers: BTreeMap::new(),
     };
+    let node = Arc::clone(&follower.core);
     let mut metadata = follower.core.metadata.clone();
     let mut seen = None;
     loop {
@@ -42,15 +46,22 @@ pub(crate) async fn run(core: Arc<Core>) {
             let complete = follower.follow_layout(&state).await;
             seen = complete.then_some(state.layout_version());
         }
-        match seen {
-            Some(_) => drop(metadata.changed().await),
-            // Something failed: changes of other kinds are no reason to try again at once.
-            None => {
-                let looked_at = state.layout_version();
-                let other = metadata.wait_for(|view| view.state.layout_version() != looked_at);
-                // Running out is the ordinary case.
-                drop(tokio::time::timeout(RETRY, other).await);
+        let looked_at = state.layout_version();
+        let is_done = seen.is_some();
+        let changed = async {
+            match is_done {
+                true => drop(metadata.changed().await),
+                // Something failed: changes of other kinds are no reason to try again at once.
+                false => {
+                    let other = metadata.wait_for(|view| view.state.layout_version() != looked_at);
+                    // Running out is the ordinary case.
+                    drop(tokio::time::timeout(RETRY, other).await);
+                }
             }
+        };
+        tokio::select! {
+            () = node.look_again.notified() => seen = None,
+            () = changed => {}
         }
     }
 }
@@ -60,7 +71,9 @@ type Roll = (Option<u64>, Option<i64>);
 
 struct Follower {
     core: Arc<Core>,
-    opened: BTreeSet<RaftGroupId>,
+    opened: BTreeMap<RaftGroupId, ReplicaId>,
+    /// The damaged replicas that the controller knows of from this process.
+    told: BTreeMap<RaftGroupId, ReplicaId>,
     /// When the segments of each topic roll, as the replicas here were last told.
     rolls: BTreeMap<TopicId, Roll>,
     peers: BTreeMap<NodeId, PeerAddr>,
@@ -99,39 +112,92 @@ impl Follower {
         if state.formation().is_none() {
             return true;
         }
-        let node_id = self.core.config.node_id;
-        let disk = self.core.identity.node_uuid;
-        let ours = |set: &&ReplicaSet| {
-            set.replica_on(node_id)
-                .is_some_and(|replica| replica.node_uuid == disk)
-        };
-        let wanted = state
-            .hosted_by(node_id)
-            .filter(ours)
-            .map(|set| set.raft_group);
-        let wanted: Vec<_> = wanted
-            .filter(|group| !self.opened.contains(group))
-            .collect();
+        let wanted = self.wanted(state);
         let mut remaining = wanted.len();
         self.core.unopened.send_replace(Some(remaining));
         let core = &self.core;
         let mut openings = stream::iter(wanted)
-            .map(|group| async move { (group, open(core, state, group).await) })
+            .map(|place| async move { (place, open(core, state, place).await) })
             .buffer_unordered(CONCURRENT);
-        while let Some((group, opened)) = openings.next().await {
+        let mut damaged = Vec::new();
+        while let Some((place, opened)) = openings.next().await {
             match opened {
                 Ok(()) => {
-                    self.opened.insert(group);
+                    self.opened.insert(place.group, place.replica);
+                    self.told.remove(&place.group);
                     remaining -= 1;
                     core.unopened.send_replace(Some(remaining));
                 }
                 Err(OpenGroupError::ShuttingDown) => return false,
-                Err(error) => tracing::error!(%group, %error, "replica not opened"),
+                Err(OpenGroupError::Damaged { group, damage }) => {
+                    let replica = place.replica;
+                    tracing::error!(%group, %replica, %damage, "damaged: to be replaced from its peers");
+                    damaged.push((group, replica));
+                }
+                Err(error) => tracing::error!(group = %place.group, %error, "replica not opened"),
             }
         }
         drop(openings);
         self.follow_rolls(state);
+        remaining -= self.tell_damaged(damaged).await;
+        self.core.unopened.send_replace(Some(remaining));
         self.delete_dead(state).await && remaining == 0
+    }
+
+    /// The replicas placed on this disk that are not open. Damaged ones that the controller knows
+    /// of wait for their successors.
+    fn wanted(&mut self, state: &State) -> Vec<Place> {
+        let core = &self.core;
+        let (node_id, disk) = (core.config.node_id, core.identity.node_uuid);
+        let damaged = core.journal.damaged_groups().into_iter();
+        let damaged: BTreeSet<_> = damaged.map(|(group, _)| group).collect();
+        self.opened.retain(|group, _| !damaged.contains(group));
+        let placed = state.hosted_by(node_id).filter_map(|set| {
+            let replica = set.replica_on(node_id)?;
+            (replica.node_uuid == disk).then_some((set.raft_group, replica.replica_id))
+        });
+        let missing = placed.filter(|(group, replica)| {
+            let known = [self.opened.get(group), self.told.get(group)];
+            !known.contains(&Some(replica))
+        });
+        missing
+            .map(|(group, replica)| {
+                // What was lost says nothing of itself, but this process told of it.
+                let told = self.told.get(&group).copied();
+                let stored = || core.raft.stored_spec(group).map(|spec| spec.replica_id);
+                Place {
+                    group,
+                    replica,
+                    succeeds: told.or_else(stored).is_some_and(|former| former < replica),
+                }
+            })
+            .collect()
+    }
+
+    /// Tells the controller of damaged replicas; answers of how many it knows then.
+    async fn tell_damaged(&mut self, damaged: Vec<(RaftGroupId, ReplicaId)>) -> usize {
+        if damaged.is_empty() {
+            return 0;
+        }
+        let core = &self.core;
+        let command = Command::ReportDamaged {
+            node_id: core.config.node_id,
+            node_uuid: core.identity.node_uuid,
+            incarnation: core.identity.incarnation,
+            replicas: damaged.clone(),
+        };
+        match core.controller.propose(&command, METADATA_TIMEOUT).await {
+            Ok(_) => {
+                let count = damaged.len();
+                self.told.extend(damaged);
+                count
+            }
+            // The node may not be registered yet.
+            Err(error) => {
+                tracing::info!(%error, "damage not reported yet");
+                0
+            }
+        }
     }
 
     /// Tells the replicas here when the settings of their topic changed.
@@ -182,6 +248,7 @@ impl Follower {
             .await;
         for group in &deleted {
             self.opened.remove(group);
+            self.told.remove(group);
         }
         if deleted.is_empty() {
             return false;
@@ -200,88 +267,4 @@ impl Follower {
             }
         }
     }
-}
-
-fn roll_of(topic: &Topic) -> Roll {
-    (topic.config.segment_bytes(), topic.config.segment_ms())
-}
-
-async fn open(core: &Arc<Core>, state: &State, group: RaftGroupId) -> Result<(), OpenGroupError> {
-    let Some(set) = state.replica_set(group) else {
-        return Ok(());
-    };
-    match state.owner_of(group) {
-        Some(RaftGroupOwner::Partition(key)) => {
-            let Some(topic) = state.topic(&key.topic_id) else {
-                return Ok(());
-            };
-            let Some(spec) = spec(core, set, GroupKind::Data) else {
-                return Ok(());
-            };
-            let applied = Arc::new(Mutex::default());
-            let machine = PartitionMachine::new(group, Arc::clone(&applied), core.due.clone());
-            let raft = core.raft.open_group(spec, Box::new(machine)).await?;
-            let (segment_bytes, segment_ms) = roll_of(topic);
-            raft.log().set_roll(segment_bytes, segment_ms);
-            if raft.log().segments().len() > 1 {
-                core.due.add(group);
-            }
-            let name = topic.name.clone();
-            core.partitions
-                .insert(Partition::new(key, name, raft, applied, core));
-            Ok(())
-        }
-        Some(RaftGroupOwner::Offsets(index)) => {
-            let Some(spec) = spec(core, set, GroupKind::State) else {
-                return Ok(());
-            };
-            let applied = Arc::new(Mutex::default());
-            let machine = OffsetsMachine::new(Arc::clone(&applied));
-            let raft = core.raft.open_group(spec, Box::new(machine)).await?;
-            core.coordinators.open(core, index, raft, applied);
-            Ok(())
-        }
-        Some(RaftGroupOwner::Metadata) | None => Ok(()),
-    }
-}
-
-/// Opens a replica again whose Raft ended by an error. One that is damaged stays closed.
-pub(crate) async fn reopen(core: Arc<Core>, group: RaftGroupId) {
-    loop {
-        tokio::time::sleep(REOPEN).await;
-        tracing::warn!(%group, "opening a replica again that ended by an error");
-        core.raft.close_group(group).await;
-        match open(&core, &core.metadata.state(), group).await {
-            Ok(()) | Err(OpenGroupError::ShuttingDown) => return,
-            Err(error @ OpenGroupError::Damaged { .. }) => {
-                tracing::error!(%group, %error, "replica stays closed");
-                return;
-            }
-            Err(error) => tracing::error!(%group, %error, "replica not opened"),
-        }
-    }
-}
-
-/// How this node takes part in a group; `None` when its place belongs to another disk.
-fn spec(core: &Core, set: &ReplicaSet, kind: GroupKind) -> Option<GroupSpec> {
-    let mine = set.replica_on(core.config.node_id)?;
-    if mine.node_uuid != core.identity.node_uuid {
-        return None;
-    }
-    let founding = set.founding.iter().map(|replica| Voter {
-        replica_id: replica.replica_id,
-        node_id: replica.node_id,
-        node_uuid: replica.node_uuid,
-    });
-    let founders: Vec<_> = founding.collect();
-    let is_founder = founders
-        .iter()
-        .any(|voter| voter.replica_id == mine.replica_id);
-    Some(GroupSpec {
-        group: set.raft_group,
-        kind,
-        timers: false,
-        replica_id: mine.replica_id,
-        founders: if is_founder { founders } else { Vec::new() },
-    })
 }

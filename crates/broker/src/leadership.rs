@@ -62,12 +62,19 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 /// A partition that may serve no more lets go of what waits in it: its outcome may never come.
-/// A replica that ended by an error is opened again; without metadata the node is no use.
+/// A replica that ended by an error is opened again, or replaced if it is damaged; without
+/// metadata the node is no use.
 fn role_changed(core: &Arc<Core>, group: RaftGroupId) {
     let role = core.raft.group(group).map(|raft| raft.role());
     if role.is_some_and(|role| role.state == RoleState::Stopped) && !core.stop.is_cancelled() {
         if group == RaftGroupId::METADATA {
             core.fail(NodeFailure::MetadataStopped);
+        } else if core
+            .raft
+            .group(group)
+            .is_some_and(|raft| raft.log().is_damaged().is_some())
+        {
+            core.look_again.notify_one();
         } else {
             core.spawn_until_stop(layout::reopen(Arc::clone(core), group));
         }

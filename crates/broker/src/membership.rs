@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_metadata::{Command, MembershipReport, ReplicaSet, State};
+use floe_metadata::{Command, MembershipReport, Replica, ReplicaSet, State};
 use floe_model::{LeaderEpoch, LogIndex, NodeId, RaftGroupId, ReplicaId};
 use floe_raft::{ChangeError, Member, RaftGroup, Voter};
 use futures::stream::{self, StreamExt as _};
@@ -92,6 +92,8 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Damaged replicas are wanted no more, as long as the others are a majority of the voters:
+    /// metadata names a successor once the group goes on without them.
     fn of(state: &State, set: &ReplicaSet) -> Self {
         let voting = if set.raft_group == RaftGroupId::METADATA {
             state
@@ -100,12 +102,12 @@ impl Wanted {
         } else {
             set.replicas.len()
         };
-        let voters = set
-            .replicas
-            .iter()
-            .take(voting)
-            .map(|replica| replica.replica_id);
-        let all = set.replicas.iter().map(|replica| Voter {
+        let whole = |replica: &&Replica| !state.is_damaged(replica.replica_id);
+        let placed = set.replicas.iter().take(voting);
+        let goes_on = 2 * placed.clone().filter(whole).count() > placed.len();
+        let counts = |replica: &&Replica| !goes_on || whole(replica);
+        let voters = placed.filter(counts).map(|replica| replica.replica_id);
+        let all = set.replicas.iter().filter(counts).map(|replica| Voter {
             replica_id: replica.replica_id,
             node_id: replica.node_id,
             node_uuid: replica.node_uuid,

@@ -16,6 +16,11 @@ pub enum NotReady {
         /// How many are to be opened.
         remaining: usize,
     },
+    /// Replicas here are damaged and not replaced from their peers yet.
+    DamagedReplicas {
+        /// How many.
+        remaining: usize,
+    },
     /// Replicas here that succeed lost ones do not count yet.
     CatchingUp {
         /// How many.

@@ -258,10 +258,11 @@ impl Broker {
         let here = core.partitions.by_group(set.raft_group);
         let (leader, leader_epoch) = core.newest_leader(set);
         let replicas: Vec<NodeId> = set.replicas.iter().map(|replica| replica.node_id).collect();
-        let alive = replicas
+        let alive = set
+            .replicas
             .iter()
-            .copied()
-            .filter(|&node| core.is_alive(node))
+            .filter(|&replica| core.counts(set, replica))
+            .map(|replica| replica.node_id)
             .collect();
         PartitionInfo {
             partition: partition.index,

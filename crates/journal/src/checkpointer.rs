@@ -65,6 +65,11 @@ impl Checkpointer {
         dirty.files.extend(piece.files);
     }
 
+    /// Forgets what a group wrote: its files are not its own any more.
+    pub(crate) fn forget(&mut self, id: RaftGroupId) {
+        self.dirty.remove(&id);
+    }
+
     pub(crate) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
@@ -124,6 +129,7 @@ impl Checkpointer {
         Counters::add(&node.counters.segment_bytes_written, bytes.len() as u64);
         self.generation = image.generation;
         self.scan_from_seq = image.scan_from_seq;
+        note_recorded(node, &image);
         if let Some(seg_seq) = free_up_to {
             for surplus in node.space.free_up_to(seg_seq) {
                 // A file that stays is found and removed by the next start.
@@ -136,6 +142,8 @@ impl Checkpointer {
 
     /// The image of this moment, and up to where it allows to free the journal.
     fn image(&self, node: &Node) -> (CheckpointImage, Option<u64>) {
+        // Looked at first: what the frames in them did to the table is done by now.
+        let sealed = node.space.sealed();
         let (live, deleted, lost) = {
             let groups = node.groups.lock();
             let live: Vec<Arc<GroupCore>> = groups.live.values().cloned().collect();
@@ -145,7 +153,7 @@ impl Checkpointer {
         let by_id: BTreeMap<RaftGroupId, &Arc<GroupCore>> =
             live.iter().map(|group| (group.id, group)).collect();
         let mut free_up_to = None;
-        for (seg_seq, entries) in node.space.sealed() {
+        for (seg_seq, entries) in sealed {
             let pinned = entries.iter().any(|(id, highest)| {
                 let group = by_id.get(id);
                 group.is_some_and(|group| group.lock().pins(seg_seq, *highest))
@@ -166,6 +174,18 @@ impl Checkpointer {
             lost,
         };
         (image, free_up_to)
+    }
+}
+
+/// Notes which damage a durable image tells the next start of.
+fn note_recorded(node: &Node, image: &CheckpointImage) {
+    let groups = node.groups.lock();
+    for damaged in image.groups.iter().filter(|group| group.damaged) {
+        let live = groups.live.get(&damaged.id);
+        // Begun anew since, it is another one.
+        if let Some(group) = live.filter(|group| group.meta == damaged.meta) {
+            group.lock().damage_recorded = true;
+        }
     }
 }
 

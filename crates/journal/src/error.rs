@@ -172,6 +172,9 @@ pub enum StoreError {
     /// The group does not exist.
     #[error("group {0} does not exist")]
     UnknownGroup(RaftGroupId),
+    /// The next start would not know that the group is damaged; it may not even be.
+    #[error("group {0} is not recorded as damaged")]
+    NotDamaged(RaftGroupId),
     /// The group exists with another kind or other meta data.
     #[error("group {0} exists and differs")]
     GroupDiffers(RaftGroupId),

@@ -14,6 +14,7 @@ use crate::group_start::newest_state;
 use crate::log_position::next_index;
 use crate::node::Node;
 use crate::partition_segment::{FileKind, parse_name};
+use crate::renewal::remove_set_aside;
 
 /// Files removed in one step: each costs the file system a transaction.
 const FILES_PER_STEP: usize = 16;
@@ -23,6 +24,10 @@ pub(crate) fn clean(node: &Node, group: &Arc<GroupCore>) -> io::Result<bool> {
     let dir = node.group_dir(group.id);
     let (first_kept, first_state) = {
         let state = group.lock();
+        if state.deleted {
+            // The directory may belong to its successor.
+            return Ok(false);
+        }
         if state.structural_in_flight > 0 {
             // Memory is ahead of the journal; this comes again when they agree.
             return Ok(false);
@@ -66,6 +71,6 @@ pub(crate) fn remove_group(node: &Node, id: RaftGroupId) -> io::Result<()> {
     node.cache.forget_group(id);
     match node.vfs.remove_dir_all(&node.group_dir(id)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        _ => remove_set_aside(node, id),
     }
 }

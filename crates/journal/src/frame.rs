@@ -5,8 +5,8 @@
 //!
 //! `applied` is one more than the highest index that the group had applied when the frame was
 //! queued, 0 for none: the commit hint. It never runs ahead of the log, because the frames of
-//! the entries it covers stand before it. No frame removes entries but TRUNCATE_FROM and
-//! LOG_START; APPEND at an index asserts only that this entry is in the log there.
+//! the entries it covers stand before it. No frame removes entries but TRUNCATE_FROM, LOG_START
+//! and RENEW; APPEND at an index asserts only that this entry is in the log there.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use floe_model::{LogId, LogIndex, Offset, RaftGroupId, Term};
@@ -37,6 +37,9 @@ pub(crate) enum FrameKind {
     Create = 5,
     /// The group is gone and its id is never used again.
     Delete = 6,
+    /// What the group was is over and it begins anew, empty; payload as of CREATE, with meta data
+    /// that it never had before.
+    Renew = 7,
 }
 
 /// The header of a frame.
@@ -81,6 +84,7 @@ impl FrameHeader {
             4 => FrameKind::LogStart,
             5 => FrameKind::Create,
             6 => FrameKind::Delete,
+            7 => FrameKind::Renew,
             _ => return None,
         };
         let flags = fields.get_u8();
@@ -115,7 +119,7 @@ pub(crate) fn read_log_start(id: LogId, mut payload: &[u8]) -> Option<LogPositio
     })
 }
 
-/// Reads the payload of a CREATE frame.
+/// Reads the payload of a CREATE or RENEW frame.
 pub(crate) fn read_create(payload: &Bytes) -> Option<(GroupKind, Bytes)> {
     let kind = GroupKind::from_code(*payload.first()?)?;
     // The payload is a slice of a whole read chunk; the meta data outlives it.
@@ -158,6 +162,7 @@ mod tests {
             (FrameKind::LogStart, 4),
             (FrameKind::Create, 5),
             (FrameKind::Delete, 6),
+            (FrameKind::Renew, 7),
         ] {
             assert_eq!(kind as u8, number);
         }

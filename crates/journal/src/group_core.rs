@@ -235,6 +235,7 @@ impl GroupCore {
                     state.durable = position.id;
                 }
             }
+            FrameBody::Renew { .. } => state.begun_seq = seg_seq,
             FrameBody::Vote(_)
             | FrameBody::Create { .. }
             | FrameBody::Delete
@@ -324,6 +325,10 @@ impl GroupCore {
     /// so that those segments can be freed. Says how many frames that are.
     pub(crate) fn reappend(self: &Arc<Self>, node: &Node, seg_seq: u64) -> u64 {
         let state = self.state.lock();
+        if state.deleted {
+            // Perhaps begun anew: a frame of before must not come behind that.
+            return 0;
+        }
         let applied = state.applied.next_index();
         let stuck = state.tail.from(applied).filter(|slot| {
             let old = |seq| seq <= seg_seq;

@@ -118,6 +118,7 @@ fn describe(body: &FrameBody) -> Option<(FrameKind, u8, LogId)> {
         }
         FrameBody::Create { .. } => (FrameKind::Create, 0, none),
         FrameBody::Delete => (FrameKind::Delete, 0, none),
+        FrameBody::Renew { .. } => (FrameKind::Renew, 0, none),
         FrameBody::Nothing => return None,
     };
     Some(described)
@@ -135,7 +136,7 @@ fn put_payload(body: &FrameBody, out: &mut Vec<u8>) {
         FrameBody::Append { entry, .. } => entry.encode_into(out),
         FrameBody::Vote(vote) => out.put_slice(vote),
         FrameBody::LogStart { position, .. } => put_log_start(position, out),
-        FrameBody::Create { kind, meta } => {
+        FrameBody::Create { kind, meta } | FrameBody::Renew { kind, meta } => {
             out.put_u8(*kind as u8);
             out.put_slice(meta);
         }

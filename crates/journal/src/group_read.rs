@@ -263,6 +263,11 @@ impl GroupCore {
         let dir = node.group_dir(self.id);
         let key = (self.id, cold.first_index);
         let opened = node.cache.open(&*node.vfs, &dir, key, false);
+        if self.lock().deleted {
+            // Not to be found here by the group's successor.
+            node.cache.forget_group(self.id);
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         if opened.as_ref().is_err_and(missing) {
             let state = self.lock();

@@ -72,6 +72,7 @@ pub(crate) fn recover_group(
     let segments = recover_segments(vfs, dir, image, careful).map_err(io)?;
     let mut state = LogState::new(image.start);
     state.damage = damage.or(segments.damage);
+    state.damage_recorded = image.damaged && state.damage.is_some();
     state.vote.clone_from(&image.vote);
     state.terms = segments.terms;
     state.segments.list = segments.list;

@@ -257,6 +257,9 @@ impl GroupCore {
         position: LogPosition,
         bytes: Bytes,
     ) -> Result<(), StoreError> {
+        if self.lock().deleted {
+            return Err(StoreError::Deleted(self.id));
+        }
         let (group, dir) = (self.id, node.group_dir(self.id));
         let blocking = node.clone();
         let durable_dir = self.dir_is_durable();

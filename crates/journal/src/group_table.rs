@@ -1,8 +1,8 @@
 //! Which groups a store has: making, finding and deleting them.
 //!
-//! Invariant: an id that was deleted or lost is never made again. A group joins and leaves the
-//! table on the journal thread, right after its frame is on disk, so that a checkpoint image
-//! never disagrees with the frames it makes unnecessary.
+//! Invariant: an id that was deleted is never made again, one that was lost only by a renewal. A
+//! group joins and leaves the table on the journal thread, right after its frame is on disk, so
+//! that a checkpoint image never disagrees with the frames it makes unnecessary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,8 +35,23 @@ impl Journal {
         self.node().groups.lock().live.keys().copied().collect()
     }
 
+    /// The groups whose data here is damaged or lost, ascending, and whether the next start will
+    /// know that for sure.
+    #[must_use]
+    pub fn damaged_groups(&self) -> Vec<(RaftGroupId, bool)> {
+        let groups = self.node().groups.lock();
+        // What was lost is lost to every start that reads the same journal, or it is in the image.
+        let lost = groups.lost.keys().map(|id| (*id, true));
+        let damaged = groups.live.values().filter_map(|group| {
+            let state = group.lock();
+            state.damage.map(|_| (group.id, state.damage_recorded))
+        });
+        let all: BTreeMap<_, _> = damaged.chain(lost).collect();
+        all.into_iter().collect()
+    }
+
     /// Groups of which the journal lost frames and does not even know that they exist. Their ids
-    /// cannot be created again here.
+    /// cannot be created again here, only renewed.
     #[must_use]
     pub fn lost_groups(&self) -> Vec<(RaftGroupId, Damage)> {
         let groups = self.node().groups.lock();
@@ -65,13 +80,7 @@ impl Journal {
         meta: Bytes,
     ) -> Result<GroupLog, StoreError> {
         let node = self.node();
-        let limit_bytes = node.frame_bytes_max() / 2;
-        if meta.len() as u64 > limit_bytes {
-            return Err(StoreError::TooLarge {
-                size_bytes: meta.len() as u64,
-                limit_bytes,
-            });
-        }
+        check_meta(node, &meta)?;
         let existing = {
             let groups = node.groups.lock();
             if groups.deleted.contains(&id) {
@@ -143,7 +152,19 @@ impl Journal {
     }
 }
 
-fn same_group(
+/// Refuses meta data that would make too large a frame.
+pub(crate) fn check_meta(node: &Node, meta: &Bytes) -> Result<(), StoreError> {
+    let (size_bytes, limit_bytes) = (meta.len() as u64, node.frame_bytes_max() / 2);
+    if size_bytes > limit_bytes {
+        return Err(StoreError::TooLarge {
+            size_bytes,
+            limit_bytes,
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn same_group(
     group: Arc<GroupCore>,
     kind: GroupKind,
     meta: &Bytes,
@@ -156,7 +177,7 @@ fn same_group(
 }
 
 /// Queues a frame and waits until it is on disk; `effect` happens on the journal thread then.
-async fn durable(
+pub(crate) async fn durable(
     node: &Node,
     group: &Arc<GroupCore>,
     body: FrameBody,

@@ -49,6 +49,10 @@ pub(crate) enum FrameBody {
         meta: Bytes,
     },
     Delete,
+    Renew {
+        kind: GroupKind,
+        meta: Bytes,
+    },
     /// No frame at all: only a place in the order.
     Nothing,
 }

@@ -44,6 +44,7 @@ mod opening;
 mod partition_segment;
 mod prewriter;
 mod recovery;
+mod renewal;
 pub mod repair;
 mod replay;
 mod rescue;

@@ -26,10 +26,14 @@ const RECENT_STATE_BYTES_MAX: usize = 64 << 10;
 /// What the group's mutex guards.
 pub(crate) struct LogState {
     pub(crate) damage: Option<Damage>,
+    /// A durable checkpoint image says that it is damaged.
+    pub(crate) damage_recorded: bool,
     pub(crate) deleted: bool,
     pub(crate) vote: Option<Bytes>,
     /// Damaged when it was opened, with all that the journal had of it in a rescue file.
     pub(crate) rescued: bool,
+    /// The journal segment in which it was begun anew; older ones hold nothing of it.
+    pub(crate) begun_seq: u64,
     /// The last purged entry.
     pub(crate) start: LogPosition,
     /// The same as the journal has it for sure.
@@ -69,8 +73,10 @@ impl LogState {
     pub(crate) fn new(start: LogPosition) -> Self {
         Self {
             damage: None,
+            damage_recorded: false,
             deleted: false,
             rescued: false,
+            begun_seq: 0,
             vote: None,
             start,
             durable_start: start,
@@ -310,7 +316,7 @@ impl LogState {
     /// Whether journal segment `seg_seq`, where this group's highest index is `highest`, holds
     /// something that is nowhere else.
     pub(crate) fn pins(&self, seg_seq: u64, highest: LogIndex) -> bool {
-        if self.deleted || self.rescued {
+        if self.deleted || self.rescued || seg_seq < self.begun_seq {
             return false;
         }
         if self.structural_in_flight > 0 {

@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) cold_reads: ColdReads,
     pub(crate) write_mode: WriteMode,
     pub(crate) groups: Mutex<GroupTable>,
+    /// One renewal at a time.
+    pub(crate) renewals: tokio::sync::Mutex<()>,
 }
 
 /// Wakes of the machines of a store.

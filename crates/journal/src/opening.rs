@@ -92,6 +92,7 @@ impl Journal {
             cold_reads: ColdReads::new(),
             write_mode: WriteMode::default(),
             groups: Mutex::new(GroupTable::default()),
+            renewals: tokio::sync::Mutex::default(),
             config,
         });
         let mut checkpointer = Checkpointer::new(recovered.generation, recovered.scan_from_seq);
@@ -207,6 +208,7 @@ fn adopt(node: &Arc<Node>, recovered: RecoveredGroup, checkpointer: &mut Checkpo
     } = recovered;
     if let Some(damage) = state.damage {
         tracing::error!(group = %id, %damage, "group is damaged");
+        node.work.want_checkpoint();
     }
     let unwritten_bytes = state.unwritten_bytes();
     let uncommitted_bytes = state.uncommitted_bytes;

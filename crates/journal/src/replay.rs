@@ -1,9 +1,9 @@
 //! What the journal's frames add up to, group by group, on top of a checkpoint image.
 //!
 //! Frames are replayed in journal order. An APPEND asserts that its entry stands at its index; a
-//! re-append says so again from a newer place; only TRUNCATE_FROM, LOG_START and DELETE take
-//! entries away. Entries may arrive with gaps (a re-append comes after what it precedes); whether
-//! the result is contiguous is judged at the end.
+//! re-append says so again from a newer place; only TRUNCATE_FROM, LOG_START, DELETE and RENEW
+//! take entries away. Entries may arrive with gaps (a re-append comes after what it precedes);
+//! whether the result is contiguous is judged at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +34,8 @@ pub(crate) struct GroupReplay {
 /// All groups.
 #[derive(Default)]
 pub(crate) struct Replay {
+    /// The groups as the image has them, for those that the journal begins anew.
+    images: BTreeMap<RaftGroupId, GroupImage>,
     pub(crate) groups: BTreeMap<RaftGroupId, GroupReplay>,
     pub(crate) deleted: BTreeSet<RaftGroupId>,
     /// Groups with frames but without a creation: that frame is lost.
@@ -44,10 +46,13 @@ impl Replay {
     /// Starts from an image.
     pub(crate) fn new(image: CheckpointImage) -> Self {
         let groups = image.groups.into_iter();
+        let images: BTreeMap<_, _> = groups.map(|group| (group.id, group)).collect();
+        let groups = images.values().cloned();
         Self {
             groups: groups
                 .map(|group| (group.id, GroupReplay::new(group)))
                 .collect(),
+            images,
             deleted: image.deleted.into_iter().collect(),
             lost: image
                 .lost
@@ -77,6 +82,10 @@ impl Replay {
                 }
                 None => self.damage(id, malformed),
             },
+            FrameKind::Renew => match read_create(&Bytes::copy_from_slice(payload)) {
+                Some((kind, meta)) => self.renew(id, kind, meta),
+                None => self.damage(id, malformed),
+            },
             FrameKind::Delete => {
                 self.groups.remove(&id);
                 self.lost.remove(&id);
@@ -89,6 +98,16 @@ impl Replay {
                 }
             }
         }
+    }
+
+    /// Forgets what the frames before said of a group. An image that has the new life was taken
+    /// after this frame: it stands, and only what those frames did to it is undone.
+    fn renew(&mut self, id: RaftGroupId, kind: GroupKind, meta: Bytes) {
+        let taken = self.images.get(&id).filter(|image| image.meta == meta);
+        let image = taken.cloned();
+        let image = image.unwrap_or_else(|| fresh_image(id, kind, meta));
+        self.lost.remove(&id);
+        self.groups.insert(id, GroupReplay::new(image));
     }
 
     /// Notes that a frame of `id` is lost.
@@ -169,7 +188,7 @@ impl GroupReplay {
                 }
                 self.entries = self.entries.split_off(&self.image.start.next_index());
             }
-            FrameKind::Create | FrameKind::Delete => {}
+            FrameKind::Create | FrameKind::Delete | FrameKind::Renew => {}
         }
         true
     }

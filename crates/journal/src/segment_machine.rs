@@ -118,11 +118,17 @@ impl SegmentMachine {
         let removed = match &work {
             FileWork::Clean(group) => clean(&self.node, group),
             FileWork::RemoveGroup(id) => remove_group(&self.node, *id).map(|()| false),
+            FileWork::SetAside(files) => files.carry_out(&self.node).map(|()| false),
         };
-        match removed {
-            Ok(true) => self.node.work.push_files(work),
-            Ok(false) => {}
-            Err(source) => {
+        match (removed, work) {
+            (Ok(true), work) => self.node.work.push_files(work),
+            (Ok(false), FileWork::SetAside(files)) => {
+                // What it was to sync is not the successor's.
+                self.checkpointer.forget(files.id);
+                files.finish();
+            }
+            (Ok(false), FileWork::Clean(_) | FileWork::RemoveGroup(_)) => {}
+            (Err(source), _) => {
                 let path = PathBuf::from(&self.node.config.dir);
                 return Err(self.fail(IoFailure::write(&path, source)));
             }
@@ -182,6 +188,20 @@ impl SegmentMachine {
         }
     }
 
+    fn next(&mut self) -> Step {
+        if self.node.health.poisoned().is_some() {
+            // Nothing is written over a failed sync; the groups stay readable without us.
+            return Step::Done;
+        }
+        let closing = self.node.work.is_closing();
+        match self.work() {
+            Ok(step) => step,
+            // No space to finish in: recovery does from the journal what is left undone.
+            Err(Step::IdleFor(_)) if closing => Step::Done,
+            Err(step) => step,
+        }
+    }
+
     fn work(&mut self) -> Result<Step, Step> {
         let now = self.node.clock.now();
         let pending = self.node.work.pending();
@@ -207,16 +227,10 @@ impl SegmentMachine {
 
 impl IoMachine for SegmentMachine {
     fn step(&mut self) -> Step {
-        if self.node.health.poisoned().is_some() {
-            // Nothing is written over a failed sync; the groups stay readable without us.
-            return Step::Done;
+        let step = self.next();
+        if matches!(step, Step::Done) {
+            self.node.work.end();
         }
-        let closing = self.node.work.is_closing();
-        match self.work() {
-            Ok(step) => step,
-            // No space to finish in: recovery does from the journal what is left undone.
-            Err(Step::IdleFor(_)) if closing => Step::Done,
-            Err(step) => step,
-        }
+        step
     }
 }

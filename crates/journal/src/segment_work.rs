@@ -12,6 +12,7 @@ use floe_model::RaftGroupId;
 use parking_lot::Mutex;
 
 use crate::group_core::GroupCore;
+use crate::renewal::SetAside;
 
 /// One piece of background work on files.
 pub(crate) enum FileWork {
@@ -19,6 +20,8 @@ pub(crate) enum FileWork {
     Clean(Arc<GroupCore>),
     /// Remove all files of a deleted group.
     RemoveGroup(RaftGroupId),
+    /// Move all files of a group away, before it begins anew.
+    SetAside(SetAside),
 }
 
 /// The queue of the segment machine.
@@ -34,6 +37,8 @@ struct Inner {
     files: VecDeque<FileWork>,
     checkpoint_wanted: bool,
     closing: bool,
+    /// The machine is gone.
+    ended: bool,
 }
 
 /// What the machine does next.
@@ -67,7 +72,13 @@ impl SegmentWork {
     }
 
     pub(crate) fn push_files(&self, work: FileWork) {
-        self.inner.lock().files.push_back(work);
+        let mut inner = self.inner.lock();
+        if inner.ended {
+            // Dropped, so that who waits for it sees that nobody comes.
+            return;
+        }
+        inner.files.push_back(work);
+        drop(inner);
         self.wake.wake();
     }
 
@@ -85,6 +96,13 @@ impl SegmentWork {
     pub(crate) fn close(&self) {
         self.inner.lock().closing = true;
         self.wake.wake();
+    }
+
+    /// The machine does nothing any more.
+    pub(crate) fn end(&self) {
+        let mut inner = self.inner.lock();
+        inner.ended = true;
+        inner.files.clear();
     }
 
     pub(crate) fn is_closing(&self) -> bool {

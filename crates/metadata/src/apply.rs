@@ -3,6 +3,7 @@
 //! One function per command, in a file per family. Each either refuses and leaves the state
 //! untouched, or changes it and says how far the change reaches, from which the versions grow.
 
+mod damage;
 mod groups;
 mod nodes;
 mod reports;
@@ -99,6 +100,12 @@ fn apply_formed(state: &mut State, command: Command) -> Change {
             partitions,
             nodes,
         } => topics::add_partitions_at(state, topic_id, partitions, &nodes),
+        Command::ReportDamaged {
+            node_id,
+            node_uuid,
+            incarnation,
+            replicas,
+        } => damage::report(state, node_id, node_uuid, incarnation, &replicas),
         Command::ReplaceMember {
             group,
             generation,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use floe_model::limits::ENTRY_BYTES_MAX;
 use floe_model::{
-    ClusterId, Generation, GroupKind, GroupName, LeaderEpoch, MemberId, NodeId, NodeUuid,
-    RaftGroupId, TopicId, TopicIdPartition, TopicName,
+    ClusterId, Generation, GroupKind, GroupName, Incarnation, LeaderEpoch, MemberId, NodeId,
+    NodeUuid, RaftGroupId, ReplicaId, TopicId, TopicIdPartition, TopicName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +148,18 @@ pub enum Command {
         partitions: u32,
         /// The nodes of each new partition, preferred leader first.
         nodes: Vec<Vec<NodeId>>,
+    },
+    /// A node found replicas of its own damaged: their groups go on without them, and each gets a
+    /// successor on the same disk once its group does. A new process of the node tells again.
+    ReportDamaged {
+        /// The node.
+        node_id: NodeId,
+        /// Its disk.
+        node_uuid: NodeUuid,
+        /// Its process; a report of an older one is refused.
+        incarnation: Incarnation,
+        /// The groups and their replicas. Those that are not wanted there any more are left out.
+        replicas: Vec<(RaftGroupId, ReplicaId)>,
     },
 }
 

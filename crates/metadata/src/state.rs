@@ -36,6 +36,7 @@ pub struct State {
     pub(crate) nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
     pub(crate) retired_disks: BTreeSet<NodeUuid>,
     pub(crate) dead_replicas: BTreeMap<ReplicaId, DeadReplica>,
+    pub(crate) damaged_replicas: BTreeMap<ReplicaId, RaftGroupId>,
     pub(crate) metadata_set: ReplicaSet,
     pub(crate) offsets: Vec<Arc<OffsetsPartition>>,
     pub(crate) topics: BTreeMap<TopicId, Arc<Topic>>,
@@ -82,6 +83,7 @@ impl Default for State {
             nodes: BTreeMap::new(),
             retired_disks: BTreeSet::new(),
             dead_replicas: BTreeMap::new(),
+            damaged_replicas: BTreeMap::new(),
             metadata_set: ReplicaSet::founded(RaftGroupId::METADATA, Vec::new()),
             offsets: Vec::new(),
             topics: BTreeMap::new(),
@@ -141,6 +143,19 @@ impl State {
         self.dead_replicas
             .iter()
             .map(|(&replica, dead)| (replica, dead))
+    }
+
+    /// Wanted replicas whose node found their log damaged, with the group of each. They do not
+    /// count, and get a successor once their group goes on without them.
+    pub fn damaged_replicas(&self) -> impl Iterator<Item = (ReplicaId, RaftGroupId)> {
+        let damaged = self.damaged_replicas.iter();
+        damaged.map(|(&replica, &raft_group)| (replica, raft_group))
+    }
+
+    /// Whether a wanted replica is damaged, as far as its node said.
+    #[must_use]
+    pub fn is_damaged(&self, replica: ReplicaId) -> bool {
+        self.damaged_replicas.contains_key(&replica)
     }
 
     /// Whether a disk was replaced; everything from it is refused.

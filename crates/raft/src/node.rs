@@ -130,6 +130,22 @@ impl RaftNode {
         Ok(RaftGroup::new(self.core.clone(), replica))
     }
 
+    /// Opens a replica that succeeds an earlier one of its group on this disk: the earlier one is
+    /// stopped, what it left is set aside, and the successor begins with an empty log. The caller
+    /// knows that metadata gave the place to it. Once begun this is [`open_group`](Self::open_group).
+    ///
+    /// # Errors
+    /// See [`OpenGroupError`]. Retried when the store does not have the end of the earlier one
+    /// on record yet.
+    pub async fn open_successor(
+        &self,
+        spec: GroupSpec,
+        machine: Box<dyn StateMachine>,
+    ) -> Result<RaftGroup, OpenGroupError> {
+        let replica = self.core.open_successor(spec, machine).await?;
+        Ok(RaftGroup::new(self.core.clone(), replica))
+    }
+
     /// All open groups.
     #[must_use]
     pub fn groups(&self) -> Vec<RaftGroup> {

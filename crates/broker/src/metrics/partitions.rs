@@ -31,6 +31,7 @@ pub(super) struct PartitionGauges {
     leader: Family<PartitionLabels, Gauge>,
     without_leader: Gauge,
     under_replicated: Gauge,
+    damaged: Gauge,
     segments: Gauge,
     queue_depth: Family<QueueLabel, Gauge>,
 }
@@ -70,8 +71,13 @@ impl PartitionGauges {
         );
         to.register(
             "partitions_under_replicated",
-            "Partitions led here with a replica on a silent node",
+            "Partitions led here with a replica that is silent, damaged or not caught up",
             self.under_replicated.clone(),
+        );
+        to.register(
+            "replicas_damaged",
+            "Replicas here whose log is damaged, to be replaced from their peers",
+            self.damaged.clone(),
         );
         to.register(
             "storage_segments",
@@ -98,7 +104,7 @@ impl PartitionGauges {
             let role = partition.role();
             let leads = role.serving_epoch().is_some();
             without_leader += i64::from(role.leader.is_none());
-            under_replicated += i64::from(leads && has_silent_replica(core, state, partition));
+            under_replicated += i64::from(leads && is_short(core, state, partition));
             segments += partition.log().segments().len();
             waiting += partition.batches_waiting();
             if place < PARTITIONS_MAX {
@@ -107,6 +113,7 @@ impl PartitionGauges {
         }
         self.without_leader.set(without_leader);
         self.under_replicated.set(under_replicated);
+        self.damaged.set(size(core.journal.damaged_groups().len()));
         self.segments.set(size(segments));
         let batches = QueueLabel { queue: "batches" };
         self.queue_depth.get_or_create(&batches).set(size(waiting));
@@ -142,10 +149,10 @@ impl PartitionGauges {
     }
 }
 
-fn has_silent_replica(core: &Core, state: &State, partition: &Arc<Partition>) -> bool {
+fn is_short(core: &Core, state: &State, partition: &Arc<Partition>) -> bool {
     let set = state.replica_set(partition.group());
     set.is_some_and(|set| {
         let mut replicas = set.replicas.iter();
-        replicas.any(|replica| !core.is_alive(replica.node_id))
+        replicas.any(|replica| !core.counts(set, replica))
     })
 }

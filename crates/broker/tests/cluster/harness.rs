@@ -7,7 +7,7 @@ use bytes::Bytes;
 use floe_broker::{Broker, Node, NodeConfig, Seed, start_node};
 use floe_env::{Env, Faults};
 use floe_model::{
-    Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, Sequence, TopicName,
+    Acks, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, RaftGroupId, Sequence, TopicName,
 };
 use floe_record::{BatchBuilder, Compression, Limits, Record, records};
 use floe_rpc::{
@@ -118,15 +118,17 @@ impl Cluster {
         node.shutdown(Duration::from_secs(9)).await.unwrap();
     }
 
-    /// The files of the first partition's log on a node, oldest first.
-    pub(crate) fn segments(&self, id: NodeId) -> Vec<std::path::PathBuf> {
+    /// The files of a group's log on a node, oldest first.
+    pub(crate) fn segments(&self, id: NodeId, group: RaftGroupId) -> Vec<std::path::PathBuf> {
         let group = self
             .dir
             .path()
             .join(id.to_string())
             .join("p")
-            .join(format!("{:016x}", 1000));
-        let files = std::fs::read_dir(group).unwrap();
+            .join(format!("{:016x}", group.0));
+        let Ok(files) = std::fs::read_dir(group) else {
+            return Vec::new();
+        };
         let mut segments: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         segments.retain(|path| path.extension().is_some_and(|end| end == "log"));
         segments.sort();

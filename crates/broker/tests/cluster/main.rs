@@ -3,6 +3,7 @@
 
 mod classic_groups;
 mod consumer_groups;
+mod damage;
 mod groups;
 mod harness;
 mod limits;

@@ -1,17 +1,10 @@
 //! Nodes that come back: with their disk, all at once, or with an empty one.
 
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::time::Duration;
-
-use floe_broker::{Broker, NodeConfig, StartError, start_node};
+use floe_broker::{StartError, start_node};
 use floe_env::Env;
-use floe_model::{ErrorCode, NodeId, Offset};
-use floe_rpc::{Failure, PartitionKey};
+use floe_model::{NodeId, Offset};
 
-use crate::harness::{
-    Cluster, PATIENCE, batch, create_topic, eventually, fetch, key_of, produce, read_all,
-};
+use crate::harness::{Cluster, batch, create_topic, eventually, key_of, produce, read_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_finds_its_records_and_its_producers_again() {
@@ -60,63 +53,6 @@ async fn a_node_that_comes_back_catches_up_and_can_lead() {
         assert_eq!(read_all(&cluster, key_of(&topic, partition)).await.len(), 6);
     }
     cluster.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_cannot_read_its_disk_lets_another_lead() {
-    let cluster = Cluster::start_with(3, small_segments).await;
-    let topic = create_topic(&cluster.broker(1), "orders", 1).await;
-    let key = key_of(&topic, 0);
-    produce_quarters(&cluster, key, 12).await;
-    let (leader, broker) = cluster.leader(key).await;
-    eventually("three segments on disk", || async {
-        cluster.segments(leader).len() >= 3
-    })
-    .await;
-    rot(&cluster.segments(leader)[0], 100 << 10);
-    // Entries leave the memory of the leader as others come.
-    let refused = eventually_refused(&broker, key).await;
-    assert_eq!(refused.code, ErrorCode::NotLeader);
-    assert_ne!(cluster.leader(key).await.0, leader);
-    assert_eq!(read_all(&cluster, key).await.len(), 12);
-    cluster.produce(key, &batch(&["more"], None)).await;
-    cluster.stop().await;
-}
-
-/// Small files that are synced soon, and little memory for what is in them.
-fn small_segments(config: &mut NodeConfig) {
-    config.journal.partition_segment_bytes = 1 << 20;
-    config.journal.checkpoint_interval_ms = 100;
-    config.journal.tail_bytes = 1 << 20;
-}
-
-async fn produce_quarters(cluster: &Cluster, key: PartitionKey, count: usize) {
-    let quarter = "x".repeat(256 << 10);
-    for _ in 0..count {
-        cluster.produce(key, &batch(&[&quarter], None)).await;
-    }
-}
-
-/// Turns one bit of a file over, also for who has it open.
-fn rot(path: &Path, position: u64) {
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, position).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], position).unwrap();
-}
-
-/// Reads the first record until that fails, as it must once the memory does not hold it.
-async fn eventually_refused(broker: &Broker, key: PartitionKey) -> Failure {
-    let refused = async {
-        loop {
-            if let Err(failure) = fetch(broker, key, Offset(0), 0).await {
-                return failure;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, refused).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

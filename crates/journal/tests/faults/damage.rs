@@ -142,7 +142,7 @@ fn an_idle_journal_vouches_for_its_last_commit_group() {
 }
 
 /// A group with several sealed segments, all synced.
-fn sealed_segments(vfs: &SimVfs) {
+pub(crate) fn sealed_segments(vfs: &SimVfs) {
     life(vfs, async |env| {
         let journal = open(env).await;
         let log = create(&journal, GROUP).await;

@@ -4,6 +4,7 @@
 mod bounds;
 mod damage;
 mod pressure;
+mod renewal;
 mod restart;
 
 use std::sync::Arc;

@@ -48,6 +48,8 @@ pub(crate) struct ModelGroup {
     pub(crate) applied: Option<LogId>,
     pub(crate) created: bool,
     pub(crate) deleting: bool,
+    /// The meta data under which it is to begin anew; what it holds does not matter any more.
+    pub(crate) successor: Option<Bytes>,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl ModelGroup {
             applied: None,
             created: false,
             deleting: false,
+            successor: None,
         }
     }
 

@@ -158,6 +158,13 @@ impl World {
             kept
         });
         for group in groups.values_mut() {
+            if let Some(meta) = group.successor.take() {
+                // Either life is right; the second one is empty.
+                if journal.group(group.id).unwrap().meta() != meta {
+                    self.begin_anew(group, &meta).await;
+                }
+                *group = ModelGroup::new(group.id, group.kind, meta);
+            }
             let log = journal.group(group.id).unwrap();
             assert_eq!(log.is_damaged(), None, "{context}: group {}", group.id);
             assert_eq!((log.kind(), log.meta()), (group.kind, group.meta.clone()));
@@ -191,6 +198,9 @@ impl World {
 
     pub(crate) async fn check_all(&mut self) {
         for group in self.groups.values() {
+            if group.successor.is_some() {
+                continue;
+            }
             let context = format!("{} group {}", self.context, group.id);
             let log = self.log(group.id);
             assert_eq!(read_log(&log, &context).await, *group.now(), "{context}");
@@ -217,6 +227,7 @@ impl World {
             84..86 => self.reset(id).await,
             86 => self.delete(id).await,
             87..90 => self.check_all().await,
+            90 => self.renew(id).await,
             _ => {
                 let pause_us = self.below(30_000);
                 tokio::time::sleep(Duration::from_micros(pause_us)).await;
@@ -243,7 +254,7 @@ impl World {
 
     async fn delete(&mut self, id: RaftGroupId) {
         let journal = self.journal().clone();
-        if !self.groups[&id].created || self.groups.len() < 3 {
+        if !self.usable(id) || self.groups.len() < 3 {
             return;
         }
         self.groups.get_mut(&id).unwrap().deleting = true;
@@ -260,8 +271,51 @@ impl World {
         }
     }
 
+    /// Finds a group damaged and begins it anew.
+    async fn renew(&mut self, id: RaftGroupId) {
+        if !self.usable(id) {
+            return;
+        }
+        self.serial += 1;
+        let meta = Bytes::from(format!("life {}", self.serial));
+        let group = self.groups.get_mut(&id).unwrap();
+        group.successor = Some(meta.clone());
+        let group = &self.groups[&id];
+        if self.begin_anew(group, &meta).await {
+            let mut anew = ModelGroup::new(id, group.kind, meta);
+            anew.created = true;
+            self.groups.insert(id, anew);
+        }
+    }
+
+    /// `false` when the store failed.
+    async fn begin_anew(&self, group: &ModelGroup, meta: &Bytes) -> bool {
+        let journal = self.journal().clone();
+        journal.group(group.id).unwrap().mark_damaged();
+        while !journal.damaged_groups().contains(&(group.id, true)) {
+            if self.is_poisoned() {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        match journal
+            .renew_group(group.id, group.kind, meta.clone())
+            .await
+        {
+            Ok(log) => {
+                assert_eq!((log.last_log_id(), log.vote()), (None, None));
+                true
+            }
+            Err(error) => {
+                assert!(self.is_poisoned(), "{}: {error}", self.context);
+                false
+            }
+        }
+    }
+
     fn usable(&self, id: RaftGroupId) -> bool {
-        self.groups[&id].created && !self.groups[&id].deleting
+        let group = &self.groups[&id];
+        group.created && !group.deleting && group.successor.is_none()
     }
 
     fn append(&mut self, id: RaftGroupId) {

@@ -7,7 +7,7 @@ use floe_model::limits::OFFSETS_PARTITIONS;
 use floe_model::{ClusterId, LeaderEpoch, NodeId, NodeUuid, RaftGroupId, ReplicaId};
 
 use super::topics::place;
-use super::{Change, Reach};
+use super::{Change, Reach, damage};
 use crate::{
     Applied, DeadReplica, Formation, NodeRecord, NodeRegistration, OffsetsPartition, Refusal,
     Replica, State,
@@ -128,7 +128,13 @@ fn restart(state: &mut State, known: &NodeRecord, node: NodeRegistration) -> Cha
         ..known.clone()
     };
     state.nodes.insert(node_id, Arc::new(record));
-    Ok((applied, Reach::Facts))
+    let reach = if given == known.registration.incarnation {
+        Reach::Facts
+    } else {
+        // What it finds damaged it tells again: an operator may have repaired it.
+        damage::forget_on(state, node_id)
+    };
+    Ok((applied, reach))
 }
 
 /// Enters a node whose disk is new here, with its replica of the metadata group.
@@ -184,6 +190,7 @@ fn replace_disk(
         };
         state.dead_replicas.insert(dead.replica_id, record);
     }
+    damage::forget_unwanted(state);
     state.retired_disks.insert(former);
     state.tombstones.retain(|_, tombstone| {
         tombstone.unconfirmed.retain(|_, nodes| {

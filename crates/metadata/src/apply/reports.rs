@@ -2,7 +2,7 @@
 
 use floe_model::{NodeId, NodeUuid, RaftGroupId};
 
-use super::{Change, Reach};
+use super::{Change, Reach, damage};
 use crate::{Applied, LeaderReport, MembershipReport, Refusal, State};
 
 /// Takes over every newer report. Reports of deleted groups are late, not wrong.
@@ -40,6 +40,7 @@ pub(super) fn membership(
     if set.membership.as_ref() == Some(&membership) {
         return Ok((Applied::Done, Reach::Nothing));
     }
+    damage::replace_removed(state, raft_group, Some(&membership))?;
     state
         .dead_replicas
         .retain(|&replica, dead| dead.raft_group != raft_group || membership.contains(replica));

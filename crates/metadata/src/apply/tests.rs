@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod assignment;
+mod damage;
 mod golden;
 mod histories;
 

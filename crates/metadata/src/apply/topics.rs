@@ -7,7 +7,7 @@ use floe_model::limits::{REPLICATION_MAX, TOPIC_PARTITIONS_MAX};
 use floe_model::{NodeId, PartitionIndex, RaftGroupId, ReplicaId, TopicId};
 
 use super::nodes::reserve_replicas;
-use super::{Change, Reach};
+use super::{Change, Reach, damage};
 use crate::placement::{self, Candidate};
 use crate::{
     Applied, AssignmentFault, ConfigEdit, NewTopic, NodeRegistration, Partition, Refusal, Replica,
@@ -194,6 +194,7 @@ pub(super) fn delete(state: &mut State, topic_id: TopicId, at_ms: i64) -> Change
     state
         .dead_replicas
         .retain(|_, dead| !deleted.contains(&dead.raft_group));
+    damage::forget_unwanted(state);
     if !unconfirmed.is_empty() {
         let (name, deleted_at_ms) = (topic.name.clone(), at_ms);
         let tombstone = Tombstone {

@@ -3,11 +3,13 @@
 //! A replica is opened in an order that leaves nothing half true: its CREATE is durable, its
 //! state is restored, the detector knows it, and only then do messages find it.
 
+use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use floe_journal::{GroupLog, StoreError};
-use floe_model::{LogIndex, RaftGroupId, Term};
+use floe_model::{LogIndex, RaftGroupId, ReplicaId, Term};
 use floe_rpc::LogEnd;
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -47,6 +49,55 @@ impl NodeCore {
         }
         let existed = self.journal.group(group).is_some();
         let log = self.log_of(&spec).await?;
+        self.run(spec, log, existed, machine).await
+    }
+
+    /// Opens a replica in the place of an earlier one of the same disk, which is over: what that
+    /// one left is set aside, and no message reaches it any more.
+    pub(crate) async fn open_successor(
+        self: &Arc<Self>,
+        spec: GroupSpec,
+        machine: Box<dyn StateMachine>,
+    ) -> Result<Arc<Replica>, OpenGroupError> {
+        let group = spec.group;
+        let _alone = self.lane(group).lock().await;
+        if self.stop.is_cancelled() {
+            return Err(OpenGroupError::ShuttingDown);
+        }
+        self.close(group).await;
+        let former = self.journal.group(group);
+        let ours = former.as_ref().map(stored_replica).transpose()?;
+        match ours.map(|ours| (ours, ours.cmp(&spec.replica_id))) {
+            // It was begun before, and this process or its predecessor came no further.
+            Some((_, Ordering::Equal)) => {
+                let log = self.log_of(&spec).await?;
+                return self.run(spec, log, true, machine).await;
+            }
+            Some((ours, Ordering::Greater)) => {
+                let asked = spec.replica_id;
+                return Err(OpenGroupError::OtherReplica { group, ours, asked });
+            }
+            Some((_, Ordering::Less)) | None => {}
+        }
+        if let Some(former) = &former {
+            former.mark_damaged();
+        }
+        let log = self.journal.renew_group(group, spec.kind, meta_of(&spec));
+        let log = log.await;
+        let log = log.map_err(|source| OpenGroupError::Store { group, source })?;
+        tracing::info!(%group, replica = %spec.replica_id, "replica begins anew");
+        self.run(spec, log, false, machine).await
+    }
+
+    /// Runs a replica whose log may have `existed` before this start.
+    async fn run(
+        self: &Arc<Self>,
+        spec: GroupSpec,
+        log: GroupLog,
+        existed: bool,
+        machine: Box<dyn StateMachine>,
+    ) -> Result<Arc<Replica>, OpenGroupError> {
+        let group = spec.group;
         let restarted_with = if existed {
             Some(end_of(&spec, &log)?)
         } else {
@@ -65,28 +116,20 @@ impl NodeCore {
 
     async fn log_of(&self, spec: &GroupSpec) -> Result<GroupLog, OpenGroupError> {
         let group = spec.group;
-        let store = |source: StoreError| OpenGroupError::Store { group, source };
         let log = match self.journal.group(group) {
             Some(log) => {
-                let meta = layout::decode_meta(&log.meta());
-                let meta = meta.map_err(|error| OpenGroupError::Log {
-                    group,
-                    source: invalid_data(error),
-                })?;
-                let (ours, asked) = (meta.replica_id, spec.replica_id);
+                let (ours, asked) = (stored_replica(&log)?, spec.replica_id);
                 if ours != asked {
                     return Err(OpenGroupError::OtherReplica { group, ours, asked });
                 }
                 log
             }
             None => {
-                let meta = layout::encode_meta(&GroupMeta {
-                    replica_id: spec.replica_id,
-                    timers: spec.timers,
-                    founders: spec.founders.clone(),
-                });
-                let created = self.journal.create_group(group, spec.kind, meta).await;
-                created.map_err(store)?
+                let created = self.journal.create_group(group, spec.kind, meta_of(spec));
+                created.await.map_err(|error| match error {
+                    StoreError::Lost { group, damage } => OpenGroupError::Damaged { group, damage },
+                    source => OpenGroupError::Store { group, source },
+                })?
             }
         };
         match log.is_damaged() {
@@ -174,6 +217,25 @@ impl NodeCore {
             self.refresh(&replica);
         }
     }
+}
+
+/// What the journal keeps of a replica's identity.
+fn meta_of(spec: &GroupSpec) -> Bytes {
+    layout::encode_meta(&GroupMeta {
+        replica_id: spec.replica_id,
+        timers: spec.timers,
+        founders: spec.founders.clone(),
+    })
+}
+
+/// The replica that a log on this disk belongs to.
+fn stored_replica(log: &GroupLog) -> Result<ReplicaId, OpenGroupError> {
+    let meta = layout::decode_meta(&log.meta());
+    let meta = meta.map_err(|error| OpenGroupError::Log {
+        group: log.id(),
+        source: invalid_data(error),
+    })?;
+    Ok(meta.replica_id)
 }
 
 /// What the log of a replica that was here before this start ends with.

@@ -98,10 +98,16 @@ fn every_command() -> Vec<Command> {
             partitions: 2,
             nodes: vec![vec![NodeId(1)]],
         },
+        Command::ReportDamaged {
+            node_id: NodeId(1),
+            node_uuid: NodeUuid([1; 16]),
+            incarnation: Incarnation(2),
+            replicas: vec![(RaftGroupId(1000), ReplicaId(1001))],
+        },
     ]
 }
 
-const GOLDEN: [&str; 17] = [
+const GOLDEN: [&str; 18] = [
     "01000909090909090909090909090909090904666c6f65010101010101010101010101010101010101010a686f7374313a393139320a686f7374313a3932393200000002",
     "01010101010101010101010101010101010101010a686f7374313a393139320a686f7374313a3932393201036b3a310103683a3101017206",
     "01020101010101010101010101010101010107746f7069632d310c0103010c726574656e74696f6e2e6d7301310401",
@@ -119,6 +125,7 @@ const GOLDEN: [&str; 17] = [
     "010e010101010101010101010101010101010104016100013101620101630201320164030133",
     "010f0101010101010101010101010101010107746f7069632d31010000040001020201",
     "01100101010101010101010101010101010102010101",
+    "011101010101010101010101010101010101010201fbe803fbe903",
 ];
 
 #[test]
@@ -171,6 +178,9 @@ fn golden_bytes_of_a_snapshot() {
     let checksum = snapshot.iter().fold(0_u64, |sum, &byte| {
         (sum.rotate_left(5) ^ u64::from(byte)).wrapping_mul(0x517c_c1b7_2722_0a95)
     });
-    assert_eq!((snapshot.len(), checksum), (660, 7_597_355_151_901_510_161));
+    assert_eq!(
+        (snapshot.len(), checksum),
+        (661, 15_545_191_376_415_533_351)
+    );
     assert_eq!(State::from_snapshot(&snapshot).unwrap(), state);
 }

@@ -44,7 +44,26 @@ fn command() -> impl Strategy<Value = Command> {
         node_uuid: NodeUuid([disk; 16]),
         raft_groups: vec![RaftGroupId(group)],
     };
+    let damaged = |(id, group, replica): (u32, u64, u64)| Command::ReportDamaged {
+        node_id: NodeId(id),
+        node_uuid: NodeUuid([id as u8; 16]),
+        incarnation: Incarnation(1),
+        replicas: vec![(RaftGroupId(group), ReplicaId(replica))],
+    };
+    let membership =
+        |(group, voters, index): (u64, BTreeSet<u64>, u64)| Command::ReportMembership {
+            raft_group: RaftGroupId(group),
+            membership: MembershipReport {
+                epoch: LeaderEpoch(5),
+                log_index: LogIndex(index),
+                voters: voters.into_iter().map(ReplicaId).collect(),
+                learners: vec![],
+            },
+        };
+    let some = proptest::collection::btree_set(1000_u64..1040, 0..20);
     prop_oneof![
+        4 => (1_u32..4, 998_u64..1004, 1000_u64..1040).prop_map(damaged),
+        2 => (998_u64..1004, some, 0_u64..9).prop_map(membership),
         1 => (1_u32..6, 1_u8..9).prop_map(|(id, disk)| Command::RegisterNode {
             node: node(id, disk),
             at_ms: 3
@@ -62,6 +81,21 @@ fn command() -> impl Strategy<Value = Command> {
             coordinator_epoch: LeaderEpoch(epoch)
         }),
     ]
+}
+
+/// Aims most reports of damage at a replica that is wanted: few ids are.
+fn aimed(mut command: Command, state: &State) -> Command {
+    if let Command::ReportDamaged {
+        node_id, replicas, ..
+    } = &mut command
+    {
+        for (group, replica) in replicas.iter_mut().filter(|(_, id)| id.0 % 4 != 0) {
+            let set = state.replica_set(*group);
+            let wanted = set.and_then(|set| set.replica_on(*node_id));
+            *replica = wanted.map_or(*replica, |one| one.replica_id);
+        }
+    }
+    command
 }
 
 /// What was ever seen, to compare with.
@@ -120,6 +154,16 @@ impl Seen {
                 *epoch = leader.epoch;
             }
         }
+        for (replica, group) in state.damaged_replicas() {
+            let set = state.replica_set(group).unwrap();
+            let wanted = set.replicas.iter().any(|one| one.replica_id == replica);
+            assert!(wanted, "a damaged replica is not wanted");
+            let is_member = set.membership.as_ref().is_none_or(|m| m.contains(replica));
+            assert!(
+                is_member,
+                "a damaged replica outside its group has no successor"
+            );
+        }
         for tombstone in state.tombstones() {
             assert!(
                 tombstone
@@ -150,6 +194,7 @@ proptest! {
         let mut seen = Seen::default();
         for (place, command) in commands.into_iter().enumerate() {
             let before = state.clone();
+            let command = aimed(command, &before);
             let copy = decode(&encode(&command)).unwrap();
             let outcome = apply(&mut state, command);
             prop_assert_eq!(&outcome, &apply(&mut twin, copy));
