@@ -29,6 +29,10 @@ pub struct Arguments {
     /// Plant this bug, and break things the way that brings it out.
     #[arg(long, value_parser = mutant_name)]
     pub mutant: Option<String>,
+    /// Break things the way that brings the bug out, without the bug: a seed that fails then
+    /// shows nothing about it.
+    #[arg(long, requires = "mutant")]
+    pub control: bool,
     /// End with the first trouble that the oracle finds.
     #[arg(long)]
     pub stop_at_trouble: bool,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe_broker::{Broker, NodeConfig, NodeStatus, Seed, start_node};
-use floe_env::{CrashPlan, Env, Rng, SimClock, SimVfs, Spawn};
+use floe_env::{CrashPlan, Env, Gate, Rng, SimClock, SimVfs, Spawn};
 use floe_journal::JournalConfig;
 use floe_model::NodeId;
 use parking_lot::Mutex;
@@ -44,6 +44,8 @@ pub struct Seat {
 struct Life {
     broker: Option<Broker>,
     clock: Option<Arc<SimClock>>,
+    /// Holds the process of this life still.
+    gate: Gate,
     skew_ms: i64,
     /// Whether the nemesis broke the disk in this life, so that the node may give up.
     has_bad_disk: bool,
@@ -53,8 +55,12 @@ struct Life {
     starts: u32,
     /// How often bits have rotted.
     rots: u32,
+    /// How often the disk was replaced.
+    wipes: u32,
     /// How often it was asked to stop.
     stops: u32,
+    /// Whether the process is stopping.
+    is_ending: bool,
 }
 
 /// The host name of a node.
@@ -83,7 +89,12 @@ pub fn client_seeds(nodes: u32) -> String {
 /// The environment of a client host.
 pub fn client_env(host: &str, rng: &Rng, links: &Links) -> Env {
     Env {
-        net: Arc::new(SimNet::new(host, links.clone())),
+        net: Arc::new(SimNet::new(
+            host,
+            links.clone(),
+            rng.fork(),
+            Gate::default(),
+        )),
         // Clients have no files.
         vfs: Arc::new(SimVfs::new(rng.fork(), 0)),
         clock: Arc::new(SimClock::new(wall_now_ms())),
@@ -115,8 +126,13 @@ impl Seat {
     /// One life of the process, until it fails, is stopped, or the machine is crashed.
     pub async fn live(self) {
         let env = self.env();
-        self.life.lock().starts += 1;
-        let node = match start_node(self.config(), env).await {
+        let gate = {
+            let mut life = self.life.lock();
+            life.starts += 1;
+            life.is_ending = false;
+            life.gate.clone()
+        };
+        let node = match gate.hold(start_node(self.config(), env)).await {
             Ok(node) => node,
             Err(error) => {
                 self.give_up(&format!("did not start: {error}"));
@@ -129,6 +145,7 @@ impl Seat {
             failure = node.failed() => Some(failure),
             () = self.stop.notified() => None,
         };
+        self.life.lock().is_ending = true;
         if let Some(failure) = &failure {
             self.give_up(&format!("failed: {failure}"));
         }
@@ -155,6 +172,22 @@ impl Seat {
     pub fn ask_to_stop(&self) {
         self.life.lock().stops += 1;
         self.stop.notify_one();
+    }
+
+    /// Holds the process still: it neither sends nor reads nor stores anything, and time goes on.
+    pub fn pause(&self) {
+        self.life.lock().gate.shut();
+    }
+
+    /// Lets the process go on, if it is the one that was held.
+    pub fn resume(&self) {
+        let gate = self.life.lock().gate.clone();
+        gate.open();
+    }
+
+    /// Whether the process is held still.
+    pub fn is_paused(&self) -> bool {
+        self.life.lock().gate.is_shut()
     }
 
     /// What a crash does to the disk; the process must be dropped after it, so that nothing it
@@ -219,6 +252,22 @@ impl Seat {
         self.life.lock().rots += 1;
     }
 
+    /// Replaces the disk by an empty one.
+    pub fn wipe_disk(&self) {
+        self.vfs.wipe();
+        self.life.lock().wipes += 1;
+    }
+
+    /// Whether a write that could be torn is under way.
+    pub fn is_writing(&self) -> bool {
+        self.vfs.is_writing()
+    }
+
+    /// How often the disk was replaced.
+    pub fn wipes(&self) -> u32 {
+        self.life.lock().wipes
+    }
+
     /// How often bits of its disk have rotted.
     pub fn rots(&self) -> u32 {
         self.life.lock().rots
@@ -227,6 +276,17 @@ impl Seat {
     /// The node's services; none while it does not run.
     pub fn broker(&self) -> Option<Broker> {
         self.life.lock().broker.clone()
+    }
+
+    /// Whether the process runs and is neither held nor stopping.
+    pub fn works(&self) -> bool {
+        let life = self.life.lock();
+        life.broker.is_some() && !life.is_ending && !life.gate.is_shut()
+    }
+
+    /// How often it has tried to reach another node, and whether it tries or is connected now.
+    pub fn dials_to(&self, other: &Self) -> (u64, bool) {
+        self.links.dials().between(&self.name(), &other.name())
     }
 
     /// The number of the node.
@@ -250,7 +310,8 @@ impl Seat {
             life.stops,
         );
         let stall = self.vfs.stall();
-        format!("{skew_ms} {bad} {full} {stops} {stall:?}")
+        let paused = life.gate.is_shut();
+        format!("{skew_ms} {bad} {full} {stops} {stall:?} {paused}")
     }
 
     /// Puts the wall clock off by this much.
@@ -278,12 +339,22 @@ impl Seat {
         let mut life = self.life.lock();
         clock.set_skew_ms(life.skew_ms);
         life.clock = Some(Arc::clone(&clock));
+        life.gate = Gate::default();
+        let gate = life.gate.clone();
+        let net = SimNet::new(
+            self.name(),
+            self.links.clone(),
+            self.rng.fork(),
+            gate.clone(),
+        );
         Env {
-            net: Arc::new(SimNet::new(self.name(), self.links.clone())),
+            net: Arc::new(net),
             vfs: Arc::new(self.vfs.clone()),
             clock,
             rng: self.rng.fork(),
-            spawn: Spawn::sim(self.rng.fork(), IO_LATENCY).with_disk(self.vfs.clone()),
+            spawn: Spawn::sim(self.rng.fork(), IO_LATENCY)
+                .with_disk(self.vfs.clone())
+                .with_gate(gate),
         }
     }
 

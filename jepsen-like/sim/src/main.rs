@@ -79,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn simulate(arguments: &Arguments) -> Result<Verdict, Box<dyn Error>> {
-    if let Some(mutant) = &arguments.mutant {
+    if let Some(mutant) = arguments.mutant.as_ref().filter(|_| !arguments.control) {
         floe_model::mutants::choose(mutant);
     }
     let mut run = Run::from_seed(arguments.seed, arguments.length(), arguments.bias());

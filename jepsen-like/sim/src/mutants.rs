@@ -61,10 +61,10 @@ pub const MUTANTS: &[Mutant] = mutants! {
         "checkpoint-unsynced", "a checkpoint vouches for segments that it did not sync", POWER;
         "journal-freed-early", "journal files are recycled while entries in them are needed", POWER;
         "sync-failure-ignored", "a failed journal write counts as done", &["sync-fails-once", "disk-fails"];
-        "checksum-unchecked", "recovery believes payloads whose checksum is wrong", &["rot"];
+        "checksum-unchecked", "recovery believes payloads whose checksum is wrong", &["torn-write"];
         "index-shifted", "the sparse index points one entry too far", KILLS;
         "disk-full-swallowed", "a segment write that found no room counts as done", &["disk-full"];
-        "snapshot-not-durable", "a snapshot is installed before it is on disk", &["isolate", "power-cut", "crash-loop"];
+        "snapshot-not-durable", "a snapshot is installed before it is on disk", &["rejoin"];
         "truncation-lost", "recovery brings truncated entries back", &["isolate", "crash-loop"];
     }
     Raft {
@@ -78,7 +78,7 @@ pub const MUTANTS: &[Mutant] = mutants! {
         "acked-in-transfer", "what was in flight when leadership moved is answered as done", ELECTIONS;
     }
     Network {
-        "backoff-unbounded", "pauses between dials grow without bound", &["isolate", "kill"];
+        "backoff-unbounded", "pauses between dials grow without bound", &["long-isolate"];
         "accept-loop-ends", "a failed accept ends the listener", &["accept-fails"];
         "calls-never-time-out", "calls wait for answers that never come", SPLITS;
     }

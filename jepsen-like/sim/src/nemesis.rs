@@ -20,6 +20,8 @@ use machines::{Landing, Undo};
 
 /// After this long a process that ended by itself is started again.
 const SUPERVISOR_PAUSE: Duration = Duration::from_millis(300);
+/// A fault waits so long for its moment.
+const MOMENT_LIMIT_MS: u64 = 500;
 
 /// The state of the machines as the nemesis made it.
 pub struct Nemesis {
@@ -84,12 +86,21 @@ impl Nemesis {
             }
         }
         self.running = still;
+        let mut waiting = Vec::new();
         let is_due = |timed: &TimedFault| Duration::from_millis(timed.at_ms) <= now;
         while self.planned.last().is_some_and(is_due) {
-            if let Some(timed) = self.planned.pop() {
+            let Some(timed) = self.planned.pop() else {
+                break;
+            };
+            let limit = Duration::from_millis(timed.at_ms + MOMENT_LIMIT_MS);
+            if limit <= now || self.machines.is_moment_for(timed.fault) {
                 self.inflict(sim, timed.fault, Duration::from_millis(timed.for_ms));
+            } else {
+                waiting.push(timed);
             }
         }
+        // They are looked at again in the next step, before what comes later.
+        self.planned.extend(waiting.into_iter().rev());
         self.supervise(sim);
     }
 

@@ -13,14 +13,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floe_env::{Connection, Listener, Net};
+use floe_env::{Connection, Gate, Listener, Net, Rng};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use turmoil::net::{TcpListener, TcpStream};
 
 mod breakable;
+mod dialling;
+mod route;
 
 use breakable::Breakable;
+use dialling::Dialling;
+pub use dialling::Dials;
+use route::Route;
+pub use route::Weather;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -32,6 +38,7 @@ const SYN_RETRY: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     broken: Arc<Mutex<Broken>>,
+    dials: Dials,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +57,8 @@ struct Broken {
     latencies: BTreeMap<String, Duration>,
     /// Hosts whose messages are held back.
     held: BTreeSet<String>,
+    /// Hosts whose messages get lost or are late.
+    weather: BTreeMap<String, Weather>,
 }
 
 impl Links {
@@ -125,6 +134,36 @@ impl Links {
         }
     }
 
+    /// Whether a host's messages are held back.
+    pub fn is_held(&self, host: &str) -> bool {
+        self.broken.lock().held.contains(host)
+    }
+
+    /// Makes the weather of a host bad, or good again.
+    pub fn set_weather(&self, host: &str, weather: Option<Weather>) {
+        let mut broken = self.broken.lock();
+        match weather {
+            Some(weather) => broken.weather.insert(host.to_owned(), weather),
+            None => broken.weather.remove(host),
+        };
+    }
+
+    /// The weather at both ends.
+    fn weather_between(&self, one: &str, other: &str) -> [Option<Weather>; 2] {
+        let broken = self.broken.lock();
+        [one, other].map(|host| broken.weather.get(host).copied())
+    }
+
+    /// Everything that is broken, as text.
+    pub fn fingerprint(&self) -> String {
+        format!("{:?}", self.broken.lock())
+    }
+
+    /// Who has connected to whom.
+    pub fn dials(&self) -> &Dials {
+        &self.dials
+    }
+
     /// Whether a direction is cut now.
     pub fn cuts(&self, from: &str, to: &str) -> bool {
         let direction = (from.to_owned(), to.to_owned());
@@ -155,25 +194,47 @@ impl Links {
     }
 }
 
-/// TCP of one simulated host; names resolve in the simulation's DNS.
-#[derive(Debug)]
+/// TCP of one simulated process; names resolve in the simulation's DNS.
+#[derive(Clone, Debug)]
 pub struct SimNet {
     host: String,
     links: Links,
+    rng: Rng,
+    gate: Gate,
 }
 
 impl SimNet {
-    /// The network as `host` sees it.
-    pub fn new(host: impl Into<String>, links: Links) -> Self {
+    /// The network as a process on `host` sees it, while `gate` is open.
+    pub fn new(host: impl Into<String>, links: Links, rng: Rng, gate: Gate) -> Self {
         Self {
             host: host.into(),
             links,
+            rng,
+            gate,
         }
     }
 
-    async fn connect_stream(&self, addr: &str) -> io::Result<TcpStream> {
-        let (target, _port) = addr.rsplit_once(':').unwrap_or((addr, ""));
+    fn route(&self, to: String) -> Route {
+        Route {
+            from: self.host.clone(),
+            to,
+            links: self.links.clone(),
+            rng: self.rng.fork(),
+        }
+    }
+
+    fn breakable(&self, stream: TcpStream, route: Route, dialled: Option<Dialling>) -> Breakable {
+        let reset = self.links.reset_of(&self.host);
+        Breakable::new(stream, reset, route, self.gate.clone(), dialled)
+    }
+
+    async fn connect_stream(&self, addr: &str, route: &Route) -> io::Result<TcpStream> {
+        let target = route.to.as_str();
+        if let Some(delay) = route.delay() {
+            tokio::time::sleep(delay).await;
+        }
         loop {
+            self.gate.pass().await;
             if self.links.is_cut(&self.host, target) {
                 tokio::time::sleep(SYN_RETRY).await;
                 continue;
@@ -194,9 +255,12 @@ impl SimNet {
 impl Net for SimNet {
     fn connect<'a>(&'a self, addr: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
         Box::pin(async move {
-            let stream = self.connect_stream(addr).await?;
+            let (target, _port) = addr.rsplit_once(':').unwrap_or((addr, ""));
+            let route = self.route(target.to_owned());
+            let dialling = self.links.dials.begin(&self.host, target);
+            let stream = self.connect_stream(addr, &route).await?;
             let peer_addr = stream.peer_addr()?;
-            let stream = Breakable::new(stream, self.links.reset_of(&self.host));
+            let stream = self.breakable(stream, route, Some(dialling));
             Ok(Connection {
                 stream: Box::new(stream),
                 peer_addr,
@@ -211,8 +275,7 @@ impl Net for SimNet {
             Ok(Box::new(SimListener {
                 listener,
                 local_addr,
-                host: self.host.clone(),
-                links: self.links.clone(),
+                net: self.clone(),
             }) as Box<dyn Listener>)
         })
     }
@@ -221,19 +284,21 @@ impl Net for SimNet {
 struct SimListener {
     listener: TcpListener,
     local_addr: SocketAddr,
-    host: String,
-    links: Links,
+    net: SimNet,
 }
 
 impl Listener for SimListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
         Box::pin(async move {
             let (stream, peer_addr) = self.listener.accept().await?;
-            if self.links.is_full(&self.host) {
+            self.net.gate.pass().await;
+            if self.net.links.is_full(&self.net.host) {
                 // EMFILE: the kernel keeps the connection waiting; here it is gone.
                 return Err(io::Error::from_raw_os_error(24));
             }
-            let stream = Breakable::new(stream, self.links.reset_of(&self.host));
+            let from = turmoil::reverse_lookup(peer_addr.ip()).unwrap_or_default();
+            let route = self.net.route(from);
+            let stream = self.net.breakable(stream, route, None);
             Ok(Connection {
                 stream: Box::new(stream),
                 peer_addr,

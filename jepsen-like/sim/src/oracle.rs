@@ -8,8 +8,10 @@
 
 mod leaders;
 mod logs;
+mod patience;
 mod promises;
 mod states;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,8 +27,10 @@ use crate::workload::TOPIC;
 
 use leaders::Leaders;
 use logs::Logs;
+use patience::Patience;
 use promises::Promises;
 use states::States;
+use succession::Succession;
 
 /// Looks per look at replicated states, which are read as a whole.
 const STATES_PERIOD: u64 = 20;
@@ -41,6 +45,8 @@ pub struct Oracle {
     logs: Logs,
     promises: Promises,
     states: States,
+    patience: Patience,
+    succession: Succession,
     /// The Raft groups of the topic's partitions.
     partitions: BTreeMap<u32, RaftGroupId>,
     /// The furthest high watermark of each that any replica had.
@@ -53,9 +59,11 @@ pub struct Oracle {
 struct NodeSight {
     starts: u32,
     rots: u32,
+    wipes: u32,
     /// Whether this start was not looked at yet.
     is_new: bool,
     is_up: bool,
+    is_paused: bool,
     replicas: BTreeMap<RaftGroupId, ReplicaSight>,
     /// The same of the life before.
     before: BTreeMap<RaftGroupId, ReplicaSight>,
@@ -82,6 +90,7 @@ impl Oracle {
         for seat in seats {
             self.see(seat, book);
         }
+        self.patience.look(now, seats, book);
         self.leaders.compare(now, &self.nodes, book);
         self.logs.compare(&self.nodes, book);
         self.check_acknowledged(signals, book);
@@ -94,6 +103,8 @@ impl Oracle {
     pub fn look_at_states(&mut self, seats: &[Seat], book: &Book) {
         for broker in seats.iter().filter_map(Seat::broker) {
             self.states.compare(&broker, book);
+            self.succession
+                .compare(&broker.metadata_state(), seats, book);
         }
     }
 
@@ -155,14 +166,15 @@ impl Oracle {
             sight.before.extend(ended);
             (sight.starts, sight.is_new) = (starts, true);
         }
-        if sight.rots != seat.rots() {
-            // What rotted may be missing, and is made good by the others.
-            sight.rots = seat.rots();
+        if (sight.rots, sight.wipes) != (seat.rots(), seat.wipes()) {
+            // What is gone is made good by the others.
+            (sight.rots, sight.wipes) = (seat.rots(), seat.wipes());
             sight.before.clear();
             sight.replicas.clear();
         }
         let broker = seat.broker();
         sight.is_up = broker.is_some();
+        sight.is_paused = seat.is_paused();
         let Some(broker) = broker else {
             for replica in sight.replicas.values_mut() {
                 replica.progress = replica.log.progress();
@@ -175,6 +187,10 @@ impl Oracle {
         for raft in &replicas {
             let seen = ReplicaSight::of(seat, raft);
             let group = raft.id();
+            if seen.progress.is_damaged && sight.rots == 0 {
+                let name = seat.name();
+                book.trouble(format!("{group} is damaged on {name}, whose disk is sound"));
+            }
             if let Some(before) = sight.before.remove(&group) {
                 self.promises.check_restart(group, &before, &seen, book);
             }

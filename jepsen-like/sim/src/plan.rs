@@ -169,6 +169,38 @@ pub enum Fault {
         /// Whose.
         victim: Victim,
     },
+    /// Segments to and from a node get lost; TCP sends them again.
+    Lossy {
+        /// Whose.
+        victim: Victim,
+        /// How many of a hundred.
+        percent: u32,
+    },
+    /// Some messages to and from a node take long, and those behind them in the stream wait.
+    Spikes {
+        /// Whose.
+        victim: Victim,
+        /// How many of a hundred.
+        percent: u32,
+        /// At most this long.
+        latency_ms: u64,
+    },
+    /// A process does not run for a while and then goes on, as after SIGSTOP and SIGCONT.
+    Pause {
+        /// Whose.
+        victim: Victim,
+    },
+    /// A machine loses power in the middle of a write, which is torn; if there is none for a
+    /// while, then without.
+    TornWrite {
+        /// Whose.
+        victim: Victim,
+    },
+    /// A machine gets an empty disk: it is a new node with an old number.
+    Wipe {
+        /// Whose.
+        node: u32,
+    },
     /// A node cannot accept connections: it is out of descriptors.
     AcceptFails {
         /// Whose.
@@ -207,6 +239,11 @@ impl Fault {
             Self::Rot { .. } => "rot",
             Self::Reset { .. } => "reset",
             Self::Hold { .. } => "hold",
+            Self::Lossy { .. } => "lossy",
+            Self::Spikes { .. } => "spikes",
+            Self::Pause { .. } => "pause",
+            Self::TornWrite { .. } => "torn-write",
+            Self::Wipe { .. } => "wipe",
             Self::AcceptFails { .. } => "accept-fails",
             Self::Storm => "storm",
             Self::Skew { .. } => "skew",

@@ -153,6 +153,86 @@ impl std::fmt::Display for Troubled {
 
 impl std::error::Error for Troubled {}
 
+/// The nodes, on hosts that outlive them.
+fn seat_nodes(
+    sim: &mut Sim<'_>,
+    rng: &Rng,
+    plan: &NemesisPlan,
+    links: &Links,
+    book: &Book,
+) -> Vec<Seat> {
+    let seats: Vec<Seat> = (1..=plan.nodes)
+        .map(|node| Seat::new(node, plan.nodes, &rng.fork(), links, book))
+        .collect();
+    for seat in &seats {
+        let name = seat.name();
+        let seat = seat.clone();
+        sim.host(name, move || {
+            let seat = seat.clone();
+            async move {
+                seat.live().await;
+                Ok(())
+            }
+        });
+    }
+    seats
+}
+
+/// Those who use the cluster, each on a host of its own.
+fn seat_clients(sim: &mut Sim<'_>, rng: &Rng, links: &Links, workload: &Workload) {
+    for client in 1..=CLIENTS {
+        let (name, workload) = (client_name(client), workload.clone());
+        let (host, rng, links) = (name.clone(), rng.fork(), links.clone());
+        sim.client(name, async move {
+            client_host(workload, client_env(&host, &rng, &links)).await;
+            Ok(())
+        });
+    }
+    for (name, work) in [
+        ("prober", Extra::Prober),
+        ("trimmer", Extra::Trimmer),
+        ("ghost", Extra::Ghost),
+    ] {
+        let (workload, rng, links) = (workload.clone(), rng.fork(), links.clone());
+        sim.client(name, async move {
+            let env = client_env(name, &rng, &links);
+            match work {
+                Extra::Prober => probe(&workload, &env).await,
+                Extra::Trimmer => trim(&workload, &env).await,
+                Extra::Ghost => haunt(&workload, &env).await,
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Makes the topics, moves leaderships, and reads everything in the end.
+fn seat_director(
+    sim: &mut Sim<'_>,
+    rng: &Rng,
+    links: &Links,
+    workload: Workload,
+    seats: Vec<Seat>,
+) {
+    let (rng, links) = (rng.fork(), links.clone());
+    sim.client("director", async move {
+        let env: Env = client_env("director", &rng, &links);
+        make_topic(&workload, &env, REPLICATION).await;
+        tokio::join!(churn(&workload, &env), storm(&workload, &env));
+        workload.signals.until(Phase::Drain).await;
+        if floe_model::mutant!("drain-skipped") {
+            return Ok(());
+        }
+        compare_replicas(&workload.book, &seats, DRAIN_LIMIT).await;
+        if !drain(&workload, &env, DRAIN_LIMIT).await {
+            workload
+                .book
+                .trouble("the final reading did not come to the end".to_owned());
+        }
+        Ok(())
+    });
+}
+
 impl Stage {
     fn set(
         sim: &mut Sim<'_>,
@@ -163,20 +243,7 @@ impl Stage {
     ) -> Self {
         let links = Links::default();
         let signals = Signals::new();
-        let seats: Vec<Seat> = (1..=plan.nodes)
-            .map(|node| Seat::new(node, plan.nodes, &rng.fork(), &links, book))
-            .collect();
-        for seat in &seats {
-            let name = seat.name();
-            let seat = seat.clone();
-            sim.host(name, move || {
-                let seat = seat.clone();
-                async move {
-                    seat.live().await;
-                    Ok(())
-                }
-            });
-        }
+        let seats = seat_nodes(sim, rng, plan, &links, book);
         let workload = Workload {
             book: book.clone(),
             signals: signals.clone(),
@@ -187,48 +254,8 @@ impl Stage {
                 partitions: plan.partitions,
             },
         };
-        for client in 1..=CLIENTS {
-            let (name, workload) = (client_name(client), workload.clone());
-            let (host, rng, links) = (name.clone(), rng.fork(), links.clone());
-            sim.client(name, async move {
-                client_host(workload, client_env(&host, &rng, &links)).await;
-                Ok(())
-            });
-        }
-        for (name, work) in [
-            ("prober", Extra::Prober),
-            ("trimmer", Extra::Trimmer),
-            ("ghost", Extra::Ghost),
-        ] {
-            let (workload, rng, links) = (workload.clone(), rng.fork(), links.clone());
-            sim.client(name, async move {
-                let env = client_env(name, &rng, &links);
-                match work {
-                    Extra::Prober => probe(&workload, &env).await,
-                    Extra::Trimmer => trim(&workload, &env).await,
-                    Extra::Ghost => haunt(&workload, &env).await,
-                }
-                Ok(())
-            });
-        }
-        let (rng, director_links) = (rng.fork(), links.clone());
-        let logs = seats.clone();
-        sim.client("director", async move {
-            let env: Env = client_env("director", &rng, &director_links);
-            make_topic(&workload, &env, REPLICATION).await;
-            tokio::join!(churn(&workload, &env), storm(&workload, &env));
-            workload.signals.until(Phase::Drain).await;
-            if floe_model::mutant!("drain-skipped") {
-                return Ok(());
-            }
-            compare_replicas(&workload.book, &logs, DRAIN_LIMIT).await;
-            if !drain(&workload, &env, DRAIN_LIMIT).await {
-                workload
-                    .book
-                    .trouble("the final reading did not come to the end".to_owned());
-            }
-            Ok(())
-        });
+        seat_clients(sim, rng, &links, &workload);
+        seat_director(sim, rng, &links, workload, seats.clone());
         let machines = Machines {
             seats: seats.clone(),
             clients: CLIENTS,
@@ -262,6 +289,25 @@ impl Stage {
         self.nemesis.begin(plan, sim.elapsed());
         self.until(sim, Duration::from_millis(plan.length_ms), |_, _| false)?;
 
+        self.converge(sim, plan)?;
+        self.signals.enter(Phase::Stop);
+        if !self.until(sim, STOP_LIMIT, |_, _| signals.finished() == CLIENTS)? {
+            self.book.trouble("a client did not stop".to_owned());
+        }
+        self.settle(sim)?;
+        if plan.final_power_cut {
+            self.nemesis
+                .inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
+            self.until(sim, DARK * 2, |_, _| false)?;
+        }
+        self.signals.enter(Phase::Drain);
+        self.until(sim, DRAIN_LIMIT * 2, |_, is_finished| is_finished)?;
+        Ok(())
+    }
+
+    /// Everything is healed: each partition must be written and consumed again.
+    fn converge(&mut self, sim: &mut Sim<'_>, plan: &NemesisPlan) -> turmoil::Result {
+        let signals = self.signals.clone();
         self.nemesis.heal(sim);
         self.signals.enter(Phase::Converge);
         let all = plan.partitions as usize;
@@ -278,23 +324,12 @@ impl Stage {
                 signals.consumed_count(),
             ));
         }
-        self.signals.enter(Phase::Stop);
-        if !self.until(sim, STOP_LIMIT, |_, _| signals.finished() == CLIENTS)? {
-            self.book.trouble("a client did not stop".to_owned());
-        }
-        self.settle(sim)?;
-        if plan.final_power_cut {
-            self.nemesis
-                .inflict(sim, Fault::PowerCutAll { torn: true }, DARK);
-            self.until(sim, DARK * 2, |_, _| false)?;
-        }
-        self.signals.enter(Phase::Drain);
-        self.until(sim, DRAIN_LIMIT * 2, |_, is_finished| is_finished)?;
         Ok(())
     }
 
     /// All replicas must become equal when nobody writes any more.
     fn settle(&mut self, sim: &mut Sim<'_>) -> turmoil::Result {
+        let begun = sim.elapsed();
         let is_equal = |stage: &Self, _| {
             stage.steps % SETTLE_PERIOD_STEPS == 0 && stage.oracle.unsettled(&stage.seats).is_none()
         };
@@ -305,6 +340,7 @@ impl Stage {
                 SETTLE_LIMIT.as_secs()
             ));
         }
+        tracing::info!(elapsed = ?(sim.elapsed() - begun), "settled");
         self.oracle.look_at_states(&self.seats, &self.book);
         self.until(sim, STATES_PAUSE, |_, _| false)?;
         self.oracle.look_at_states(&self.seats, &self.book);

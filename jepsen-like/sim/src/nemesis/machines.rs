@@ -1,12 +1,15 @@
 //! The machines of a run: what a fault does to them, and what takes it back.
 
+mod disks;
+mod links;
+mod processes;
+
 use std::time::Duration;
 
-use floe_env::CrashPlan;
 use turmoil::Sim;
 
 use crate::cluster::{Seat, client_name, node_name};
-use crate::net::Links;
+use crate::net::{Links, Weather};
 use crate::plan::{Fault, Victim};
 use crate::signals::Signals;
 
@@ -58,8 +61,19 @@ pub enum Undo {
         /// Directions that are mended.
         mend: Vec<(String, String)>,
     },
+    /// The machine starts with an empty disk.
+    StartWiped {
+        /// Which.
+        node: u32,
+        /// Directions that are mended.
+        mend: Vec<(String, String)>,
+    },
     /// What was held back arrives.
     Release { node: u32 },
+    /// The process goes on.
+    Resume { node: u32 },
+    /// Messages arrive, and in time.
+    ClearUp { node: u32 },
     /// Connections are accepted again.
     Accept { node: u32 },
     /// Leaderships stay where they are.
@@ -84,258 +98,72 @@ pub enum Landing {
     },
 }
 
+impl Landing {
+    fn on(target: String, undo: Undo) -> Self {
+        Self::Landed { target, undo }
+    }
+}
+
 impl Machines {
     /// Inflicts a fault.
     pub fn land(&self, sim: &mut Sim<'_>, fault: Fault) -> Landing {
+        use Fault as F;
         if floe_model::mutant!("nemesis-idle") {
-            let target = "nobody".to_owned();
-            let undo = Undo::Nothing;
-            return Landing::Landed { target, undo };
+            return Landing::on("nobody".to_owned(), Undo::Nothing);
         }
         match fault {
-            Fault::DiskSlow { victim, stall_ms } => {
-                let stall = |seat: &Seat| seat.slow_disk(Duration::from_millis(stall_ms));
-                self.break_disk(sim, victim, stall, |node| Undo::SpeedUpDisk { node })
-            }
-            Fault::SyncFailsOnce { victim, syncs } => {
-                let fail = |seat: &Seat| seat.fail_syncs(syncs);
-                self.break_disk(sim, victim, fail, |node| Undo::RepairDisk { node })
-            }
-            Fault::Rot {
-                node,
-                journal,
-                bits,
-            } => match self.crash(sim, &[node], Some(false)) {
-                Landing::Landed {
-                    target,
-                    undo: Undo::Start { mend, .. },
-                } => {
-                    let undo = Undo::StartRotten {
-                        node,
-                        journal,
-                        bits,
-                        mend,
-                    };
-                    Landing::Landed { target, undo }
-                }
-                landing => landing,
-            },
-            Fault::Reset { victim } => {
-                let node = self.resolve(victim);
-                let target = node_name(node);
-                if !sim_runs(sim, node) {
-                    return Landing::Missed { target };
-                }
-                self.links.reset(&target);
-                let undo = Undo::Nothing;
-                Landing::Landed { target, undo }
-            }
-            Fault::Hold { victim } => {
-                let node = self.resolve(victim);
-                let target = node_name(node);
-                self.links.note_held(&target, true);
-                for other in self.others(&target).into_iter().chain(self.client_names()) {
-                    // A link that is cut stays so: releasing it would mend it.
-                    if !self.links.cuts(&target, &other) && !self.links.cuts(&other, &target) {
-                        sim.hold(target.as_str(), other.as_str());
-                    }
-                }
-                let undo = Undo::Release { node };
-                Landing::Landed { target, undo }
-            }
-            Fault::AcceptFails { victim } => {
-                let node = self.resolve(victim);
-                let target = node_name(node);
-                self.links.set_full(&target, true);
-                // Only new connections meet it.
-                self.links.reset(&target);
-                let undo = Undo::Accept { node };
-                Landing::Landed { target, undo }
-            }
-            Fault::Storm => {
-                self.signals.set_storm(true);
-                let target = "all".to_owned();
-                let undo = Undo::EndStorm;
-                Landing::Landed { target, undo }
-            }
-            Fault::Kill { victim } => self.crash(sim, &[self.resolve(victim)], None),
-            Fault::PowerCut { victim, torn } => {
-                self.crash(sim, &[self.resolve(victim)], Some(torn))
-            }
-            Fault::PowerCutAll { torn } => {
+            F::Kill { victim } => self.crash(sim, &[self.resolve(victim)], None),
+            F::Stop { victim } => self.stop(sim, self.resolve(victim)),
+            F::Pause { victim } => self.pause(sim, self.resolve(victim)),
+            F::PowerCut { victim, torn } => self.crash(sim, &[self.resolve(victim)], Some(torn)),
+            F::PowerCutAll { torn } => {
                 let all: Vec<u32> = self.nodes().collect();
                 self.crash(sim, &all, Some(torn))
             }
-            Fault::Stop { victim } => {
-                let node = self.resolve(victim);
-                let target = node_name(node);
-                if !sim.is_host_running(target.as_str()) {
-                    return Landing::Missed { target };
-                }
-                self.seat(node).ask_to_stop();
-                let (nodes, mend) = (vec![node], Vec::new());
-                let undo = Undo::Start { nodes, mend };
-                Landing::Landed { target, undo }
+            F::TornWrite { victim } => self.crash(sim, &[self.resolve(victim)], Some(true)),
+            F::Wipe { node } => self.switch_off_to_wipe(sim, node),
+            F::Rot {
+                node,
+                journal,
+                bits,
+            } => self.switch_off_to_rot(sim, node, journal, bits),
+            F::DiskFails { .. }
+            | F::DiskFull { .. }
+            | F::DiskStops { .. }
+            | F::DiskSlow { .. }
+            | F::SyncFailsOnce { .. } => self.land_on_disk(sim, fault),
+            F::Cut { a, b } => self.cut_pair(sim, a, b),
+            F::CutOneWay { from, to } => self.cut_direction(sim, from, to),
+            F::CutClient { client, node } => self.cut_client(sim, client, node),
+            F::Isolate { victim } => self.isolate(sim, self.resolve(victim), true, true),
+            F::HalfDeaf { victim, deaf } => self.isolate(sim, self.resolve(victim), deaf, !deaf),
+            F::Slow { victim, latency_ms } => {
+                self.slow_down(sim, self.resolve(victim), Duration::from_millis(latency_ms))
             }
-            Fault::Cut { a, b } => {
-                let (a, b) = (node_name(a), node_name(b));
-                let target = format!("{a}|{b}");
-                self.cut(sim, target, vec![(a.clone(), b.clone()), (b, a)])
+            F::Hold { victim } => self.hold(sim, self.resolve(victim)),
+            F::Reset { victim } => self.reset(sim, self.resolve(victim)),
+            F::AcceptFails { victim } => self.refuse(self.resolve(victim)),
+            F::Lossy { victim, percent } => {
+                self.spoil_weather(self.resolve(victim), Weather::Losses { percent })
             }
-            Fault::CutOneWay { from, to } => {
-                let (from, to) = (node_name(from), node_name(to));
-                self.cut(sim, format!("{from}>{to}"), vec![(from, to)])
+            F::Spikes {
+                victim,
+                percent,
+                latency_ms,
+            } => {
+                let latency = Duration::from_millis(latency_ms);
+                self.spoil_weather(self.resolve(victim), Weather::Spikes { percent, latency })
             }
-            Fault::Isolate { victim } => {
-                let node = node_name(self.resolve(victim));
-                let cuts = self
-                    .others(&node)
-                    .into_iter()
-                    .flat_map(|other| [(node.clone(), other.clone()), (other, node.clone())]);
-                let cuts = cuts.collect();
-                self.cut(sim, node, cuts)
+            F::Storm => {
+                self.signals.set_storm(true);
+                Landing::on("all".to_owned(), Undo::EndStorm)
             }
-            Fault::HalfDeaf { victim, deaf } => {
-                let node = node_name(self.resolve(victim));
-                let cuts = self.others(&node).into_iter().map(|other| match deaf {
-                    true => (other, node.clone()),
-                    false => (node.clone(), other),
-                });
-                let cuts = cuts.collect();
-                self.cut(sim, node, cuts)
-            }
-            Fault::CutClient { client, node } => {
-                let (client, node) = (client_name(client), node_name(node));
-                let target = format!("{client}|{node}");
-                let cuts = vec![(client.clone(), node.clone()), (node, client)];
-                self.cut(sim, target, cuts)
-            }
-            Fault::Skew { node, skew_ms } => {
+            F::Skew { node, skew_ms } => {
                 self.seat(node).set_skew_ms(skew_ms);
                 let target = format!("{} by {skew_ms} ms", node_name(node));
-                let undo = Undo::SetClock { node };
-                Landing::Landed { target, undo }
-            }
-            Fault::DiskFails { victim } => self.break_disk(sim, victim, Seat::fail_disk, |node| {
-                Undo::RepairDisk { node }
-            }),
-            Fault::DiskFull { victim } => {
-                let fill = |seat: &Seat| seat.fill_disk(true);
-                self.break_disk(sim, victim, fill, |node| Undo::MakeRoom { node })
-            }
-            Fault::DiskStops {
-                victim,
-                operations,
-                torn,
-            } => {
-                let stop = |seat: &Seat| seat.stop_disk_after(operations);
-                self.break_disk(sim, victim, stop, |node| Undo::PowerCycle { node, torn })
-            }
-            Fault::Slow { victim, latency_ms } => {
-                let node = self.resolve(victim);
-                self.set_latency(sim, node, Duration::from_millis(latency_ms));
-                let target = node_name(node);
-                let undo = Undo::SpeedUp { node };
-                Landing::Landed { target, undo }
+                Landing::on(target, Undo::SetClock { node })
             }
         }
-    }
-
-    /// Breaks the disk of a node that runs.
-    fn break_disk(
-        &self,
-        sim: &mut Sim<'_>,
-        victim: Victim,
-        hurt: impl FnOnce(&Seat),
-        undo: impl FnOnce(u32) -> Undo,
-    ) -> Landing {
-        let node = self.resolve(victim);
-        let target = node_name(node);
-        if !sim_runs(sim, node) {
-            return Landing::Missed { target };
-        }
-        hurt(self.seat(node));
-        let undo = undo(node);
-        Landing::Landed { target, undo }
-    }
-
-    fn set_latency(&self, sim: &Sim<'_>, node: u32, latency: Duration) {
-        let name = node_name(node);
-        self.links.note_latency(&name, latency);
-        for other in self.others(&name).into_iter().chain(self.client_names()) {
-            sim.set_link_max_message_latency(name.as_str(), other.as_str(), latency);
-        }
-    }
-
-    fn cut(&self, sim: &Sim<'_>, target: String, cuts: Vec<(String, String)>) -> Landing {
-        for (from, to) in &cuts {
-            if self.links.cut(from, to) {
-                sim.partition_oneway(from.as_str(), to.as_str());
-            }
-        }
-        let undo = Undo::Mend(cuts);
-        Landing::Landed { target, undo }
-    }
-
-    fn mend(&self, sim: &Sim<'_>, cuts: &[(String, String)]) {
-        for (from, to) in cuts {
-            if self.links.mend(from, to) {
-                sim.repair_oneway(from.as_str(), to.as_str());
-            }
-        }
-    }
-
-    /// Kills processes; with `power`, whole machines, which say nothing to their peers.
-    fn crash(&self, sim: &mut Sim<'_>, victims: &[u32], power: Option<bool>) -> Landing {
-        let runs = |node: &u32| self.starts(*node) && sim_runs(sim, *node);
-        let nodes: Vec<u32> = victims.to_vec();
-        let names: Vec<String> = nodes.iter().map(|node| node_name(*node)).collect();
-        let target = names.join(",");
-        let mut landed = false;
-        let runs: Vec<u32> = nodes.iter().copied().filter(runs).collect();
-        let mut mend = Vec::new();
-        for node in runs {
-            landed = true;
-            let name = node_name(node);
-            if power.is_some() {
-                let others = self.others(&name).into_iter().chain(self.client_names());
-                let cuts: Vec<(String, String)> = others
-                    .flat_map(|other| [(name.clone(), other.clone()), (other, name.clone())])
-                    .collect();
-                for (from, to) in &cuts {
-                    if self.links.cut(from, to) {
-                        sim.partition_oneway(from.as_str(), to.as_str());
-                    }
-                }
-                mend.extend(cuts);
-            }
-            match power {
-                Some(torn) => self.cut_power(sim, node, torn),
-                None => self.end_process(sim, node, CrashPlan::Process),
-            }
-        }
-        if landed {
-            let undo = Undo::Start { nodes, mend };
-            Landing::Landed { target, undo }
-        } else {
-            Landing::Missed { target }
-        }
-    }
-
-    fn cut_power(&self, sim: &mut Sim<'_>, node: u32, torn: bool) {
-        let plan = match torn {
-            false => CrashPlan::LoseUnsynced,
-            true => CrashPlan::KeepRandomSectors,
-        };
-        self.end_process(sim, node, plan);
-    }
-
-    fn end_process(&self, sim: &mut Sim<'_>, node: u32, plan: CrashPlan) {
-        let name = node_name(node);
-        // The disk first: nothing that is done while the process is dropped may reach it.
-        self.seat(node).crash_disk(plan);
-        sim.crash(name.as_str());
-        self.links.set_process_down(&name, true);
     }
 
     /// Takes a fault back.
@@ -351,12 +179,7 @@ impl Machines {
             Undo::SetClock { node } => self.seat(*node).set_skew_ms(0),
             Undo::MakeRoom { node } => self.seat(*node).fill_disk(false),
             Undo::RepairDisk { node } => self.seat(*node).repair_disk(),
-            Undo::PowerCycle { node, torn } => {
-                if sim_runs(sim, *node) {
-                    self.cut_power(sim, *node, *torn);
-                    self.start(sim, *node);
-                }
-            }
+            Undo::PowerCycle { node, torn } => self.power_cycle(sim, *node, *torn),
             Undo::SpeedUp { node } => self.set_latency(sim, *node, self.max_latency),
             Undo::SpeedUpDisk { node } => self.seat(*node).slow_disk(Duration::ZERO),
             Undo::StartRotten {
@@ -366,42 +189,32 @@ impl Machines {
                 mend,
             } => {
                 self.mend(sim, mend);
-                if !sim_runs(sim, *node) {
-                    self.seat(*node).rot_disk(*journal, *bits);
-                    self.start(sim, *node);
-                }
+                self.start_rotten(sim, *node, *journal, *bits);
             }
-            Undo::Release { node } => {
-                let name = node_name(*node);
-                self.links.note_held(&name, false);
-                for other in self.others(&name).into_iter().chain(self.client_names()) {
-                    if !self.links.cuts(&name, &other) && !self.links.cuts(&other, &name) {
-                        sim.release(name.as_str(), other.as_str());
-                    }
-                }
+            Undo::StartWiped { node, mend } => {
+                self.mend(sim, mend);
+                self.start_wiped(sim, *node);
             }
+            Undo::Release { node } => self.release(sim, *node),
+            Undo::Resume { node } => self.seat(*node).resume(),
+            Undo::ClearUp { node } => self.links.set_weather(&node_name(*node), None),
             Undo::Accept { node } => self.links.set_full(&node_name(*node), false),
             Undo::EndStorm => self.signals.set_storm(false),
             Undo::Nothing => {}
         }
     }
 
-    /// Starts a node whose process does not run.
-    pub fn start(&self, sim: &mut Sim<'_>, node: u32) {
-        let name = node_name(node);
-        if sim.is_host_running(name.as_str()) {
-            // It is still stopping: the supervisor starts it when it has ended.
-            return;
+    /// Whether the moment for a fault has come: a write can be torn while it is under way.
+    pub fn is_moment_for(&self, fault: Fault) -> bool {
+        match fault {
+            Fault::TornWrite { victim } => self.seat(self.resolve(victim)).is_writing(),
+            _ => true,
         }
-        // A process that ended by itself left no lock and no open file behind.
-        self.seat(node).crash_disk(CrashPlan::Process);
-        self.links.set_process_down(&name, false);
-        sim.bounce(name.as_str());
     }
 
     /// Everything that a fault can change, as text.
     pub fn fingerprint(&self, sim: &mut Sim<'_>) -> String {
-        let mut all = format!("{:?} {}", self.links, self.signals.is_storm());
+        let mut all = format!("{} {}", self.links.fingerprint(), self.signals.is_storm());
         for node in self.nodes() {
             let runs = sim_runs(sim, node);
             all.push_str(&format!("; {runs} {}", self.seat(node).fingerprint()));
@@ -466,7 +279,9 @@ impl Undo {
     pub fn starts(&self, node: u32) -> bool {
         match self {
             Self::Start { nodes, .. } => nodes.contains(&node),
-            Self::StartRotten { node: one, .. } => *one == node,
+            Self::StartRotten { node: one, .. } | Self::StartWiped { node: one, .. } => {
+                *one == node
+            }
             _ => false,
         }
     }

@@ -26,7 +26,10 @@ impl Leaders {
     pub(super) fn compare(&mut self, now: Duration, nodes: &BTreeMap<u32, NodeSight>, book: &Book) {
         let mut overlaps = BTreeMap::new();
         let mut serving: BTreeMap<RaftGroupId, (NodeId, LeaderEpoch)> = BTreeMap::new();
-        let up = nodes.values().filter(|sight| sight.is_up);
+        // One that is held still serves nobody, and hears of its end when it goes on.
+        let up = nodes
+            .values()
+            .filter(|sight| sight.is_up && !sight.is_paused);
         for (&group, sight) in up.flat_map(|sight| &sight.replicas) {
             // What a node says of others is hearsay; that it leads it must know.
             let RoleState::Leader { .. } = sight.role.state else {

@@ -1,8 +1,8 @@
 //! The plan of a seed.
 //!
 //! Some runs are calm and some are storms, but every one has thirty faults a minute and more.
-//! Bits rot on one machine of a run at most, and not in a run in which all machines lose power:
-//! what is wrong on one disk must still be right on two.
+//! Bits rot, or the disk is replaced, on one machine of a run at most, and not in a run in which
+//! all machines lose power: what is wrong on one disk must still be right on two.
 
 use floe_env::Rng;
 
@@ -20,6 +20,7 @@ const WEIGHTS: &[(&str, u64)] = &[
     ("kill", 4),
     ("stop", 1),
     ("power-cut", 3),
+    ("torn-write", 1),
     ("power-cut-all", 1),
     ("cut", 2),
     ("cut-one-way", 2),
@@ -35,21 +36,28 @@ const WEIGHTS: &[(&str, u64)] = &[
     ("slow", 2),
     ("reset", 1),
     ("hold", 1),
+    ("lossy", 2),
+    ("spikes", 1),
+    ("pause", 3),
     ("accept-fails", 1),
     ("storm", 1),
     ("skew", 1),
     ("skew-strobe", 1),
     ("crash-loop", 2),
+    ("long-isolate", 1),
+    ("rejoin", 1),
 ];
 
 impl NemesisPlan {
     /// The plan of a seed. Half of its faults are of the kinds in `bias`, if there are any.
     pub fn from_seed(rng: &Rng, length_ms: u64, clients: u32, bias: &[&str]) -> Self {
         let is_rotten = rng.chance(0.2) || bias.contains(&"rot");
+        let is_wiped = rng.chance(0.4) && !bias.contains(&"rot");
         let mut dice = Dice {
             rng: rng.clone(),
             clients,
             rotten: is_rotten.then(|| one_of(rng, NODES)),
+            is_wiped,
             last_rot_ms: 0,
         };
         let pause_ms = 300 + rng.below(800);
@@ -80,6 +88,8 @@ struct Dice {
     clients: u32,
     /// The node whose bits may rot.
     rotten: Option<u32>,
+    /// Whether its disk is replaced instead.
+    is_wiped: bool,
     last_rot_ms: u64,
 }
 
@@ -102,12 +112,21 @@ impl Dice {
             "crash-loop" => return self.crash_loop(at_ms, faults),
             "flap" => return self.flap(at_ms, faults),
             "skew-strobe" => return self.skew_strobe(at_ms, faults),
+            "rejoin" => return self.rejoin(at_ms, faults),
             _ => {}
         }
         // Not in the first seconds, when there is nothing to rot, and with time to heal.
         let rots = at_ms >= 4_000 && at_ms - self.last_rot_ms >= 4_000;
         if let Some(node) = self.rotten.filter(|_| rots && self.rng.chance(0.4)) {
             self.last_rot_ms = at_ms;
+            if self.is_wiped {
+                faults.push(TimedFault {
+                    at_ms,
+                    for_ms: self.duration_ms(),
+                    fault: Fault::Wipe { node },
+                });
+                return at_ms;
+            }
             let (journal, bits) = (self.rng.chance(0.5), 1 + self.draw(6));
             let fault = Fault::Rot {
                 node,
@@ -122,7 +141,11 @@ impl Dice {
             });
             return at_ms;
         }
-        let for_ms = self.duration_ms();
+        let for_ms = match kind {
+            // So long that the pauses between attempts to reach it would have grown far.
+            "long-isolate" => 12_000 + self.rng.below(10_000),
+            _ => self.duration_ms(),
+        };
         faults.push(TimedFault {
             at_ms,
             for_ms,
@@ -132,12 +155,14 @@ impl Dice {
     }
 
     fn fault(&self, kind: &str) -> Fault {
-        let torn = self.rng.chance(0.5);
         let victim = self.victim();
-        match kind {
-            "stop" => Fault::Stop { victim },
-            "power-cut" => Fault::PowerCut { victim, torn },
-            "power-cut-all" if self.rotten.is_none() => Fault::PowerCutAll { torn },
+        let fault = self.fault_of_links(kind, victim);
+        let fault = fault.or_else(|| self.fault_of_disk(kind, victim));
+        fault.unwrap_or_else(|| self.fault_of_machine(kind, victim))
+    }
+
+    fn fault_of_links(&self, kind: &str, victim: Victim) -> Option<Fault> {
+        Some(match kind {
             "cut" => {
                 let (a, b) = self.pair();
                 Fault::Cut { a, b }
@@ -146,7 +171,7 @@ impl Dice {
                 let (from, to) = self.pair();
                 Fault::CutOneWay { from, to }
             }
-            "isolate" => Fault::Isolate { victim },
+            "isolate" | "long-isolate" => Fault::Isolate { victim },
             "half-deaf" => Fault::HalfDeaf {
                 victim,
                 deaf: self.rng.chance(0.5),
@@ -155,12 +180,34 @@ impl Dice {
                 client: one_of(&self.rng, self.clients),
                 node: one_of(&self.rng, NODES),
             },
+            "slow" => Fault::Slow {
+                victim,
+                latency_ms: 20 + self.rng.below(1_000),
+            },
+            "lossy" => Fault::Lossy {
+                victim,
+                percent: 1 + self.draw(30),
+            },
+            "spikes" => Fault::Spikes {
+                victim,
+                percent: 1 + self.draw(20),
+                latency_ms: 50 + self.rng.below(2_000),
+            },
+            "reset" => Fault::Reset { victim },
+            "hold" => Fault::Hold { victim },
+            "accept-fails" => Fault::AcceptFails { victim },
+            _ => return None,
+        })
+    }
+
+    fn fault_of_disk(&self, kind: &str, victim: Victim) -> Option<Fault> {
+        Some(match kind {
             "disk-fails" => Fault::DiskFails { victim },
             "disk-full" => Fault::DiskFull { victim },
             "disk-stops" => Fault::DiskStops {
                 victim,
                 operations: self.rng.below(60),
-                torn,
+                torn: self.rng.chance(0.5),
             },
             "disk-slow" => Fault::DiskSlow {
                 victim,
@@ -170,13 +217,18 @@ impl Dice {
                 victim,
                 syncs: 1 + self.draw(3),
             },
-            "slow" => Fault::Slow {
-                victim,
-                latency_ms: 20 + self.rng.below(1_000),
-            },
-            "reset" => Fault::Reset { victim },
-            "hold" => Fault::Hold { victim },
-            "accept-fails" => Fault::AcceptFails { victim },
+            _ => return None,
+        })
+    }
+
+    fn fault_of_machine(&self, kind: &str, victim: Victim) -> Fault {
+        let torn = self.rng.chance(0.5);
+        match kind {
+            "stop" => Fault::Stop { victim },
+            "pause" => Fault::Pause { victim },
+            "power-cut" => Fault::PowerCut { victim, torn },
+            "torn-write" => Fault::TornWrite { victim },
+            "power-cut-all" if self.rotten.is_none() => Fault::PowerCutAll { torn },
             "storm" => Fault::Storm,
             "skew" => self.skew(one_of(&self.rng, NODES)),
             _ => Fault::Kill { victim },
@@ -184,8 +236,35 @@ impl Dice {
     }
 
     /// One node dies again and again while it recovers.
-    fn crash_loop(&self, mut at_ms: u64, faults: &mut Vec<TimedFault>) -> u64 {
-        let victim = Victim::Node(one_of(&self.rng, NODES));
+    fn crash_loop(&self, at_ms: u64, faults: &mut Vec<TimedFault>) -> u64 {
+        self.crashes(one_of(&self.rng, NODES), 150, at_ms, faults)
+    }
+
+    /// A node is away until the others have purged what it lacks, and dies again and again while
+    /// it takes their snapshots.
+    fn rejoin(&self, at_ms: u64, faults: &mut Vec<TimedFault>) -> u64 {
+        let node = one_of(&self.rng, NODES);
+        let victim = Victim::Node(node);
+        // A leader takes a while to give up what it would have sent, and then purges.
+        let for_ms = 6_000 + self.rng.below(5_000);
+        faults.push(TimedFault {
+            at_ms,
+            for_ms,
+            fault: Fault::Isolate { victim },
+        });
+        // Nothing else happens meanwhile: the others must go on writing and trimming.
+        self.crashes(node, 600, at_ms + for_ms + self.rng.below(300), faults)
+    }
+
+    /// Kills and power cuts of a node, up to `pause_ms` apart.
+    fn crashes(
+        &self,
+        node: u32,
+        pause_ms: u64,
+        mut at_ms: u64,
+        faults: &mut Vec<TimedFault>,
+    ) -> u64 {
+        let victim = Victim::Node(node);
         for _ in 0..2 + self.rng.below(5) {
             let for_ms = 1 + self.rng.below(30);
             let torn = self.rng.chance(0.5);
@@ -199,7 +278,7 @@ impl Dice {
                 for_ms,
                 fault,
             });
-            at_ms += for_ms + 5 + self.rng.below(150);
+            at_ms += for_ms + 5 + self.rng.below(pause_ms);
         }
         at_ms
     }
