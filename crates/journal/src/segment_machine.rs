@@ -57,11 +57,14 @@ impl SegmentMachine {
         }
     }
 
-    /// Looks at the free space from time to time, and always while it is short.
+    /// Looks at the free space from time to time, more often while it is short; never at every
+    /// step, or a disk that is full at its reserve would be found full and not full in turn.
     fn check_space(&mut self, now: Duration) {
-        if self.space_checked.is_some_and(|at| now < at + SPACE_CHECK)
-            && !self.node.health.is_disk_full()
-        {
+        let pause = match self.node.health.is_disk_full() {
+            true => SPACE_RETRY,
+            false => SPACE_CHECK,
+        };
+        if self.space_checked.is_some_and(|at| now < at + pause) {
             return;
         }
         self.space_checked = Some(now);

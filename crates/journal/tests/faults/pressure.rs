@@ -89,6 +89,40 @@ fn a_full_disk_refuses_produce_keeps_votes_and_heals_by_itself() {
     });
 }
 
+#[test]
+fn a_full_disk_without_a_reserve_is_looked_at_again_only_now_and_then() {
+    let vfs = disk();
+    life(&vfs, async |env| {
+        let config = floe_journal::JournalConfig {
+            disk_reserve_bytes: 0,
+            ..crate::config()
+        };
+        let journal = floe_journal::Journal::open(config, floe_model::NodeId(1), env)
+            .await
+            .unwrap();
+        let log = create(&journal, GROUP).await;
+        until(|| journal.metrics().free_journal_segments >= 2).await;
+        for index in 0..12 {
+            append(&log, index, 1000).await.unwrap();
+        }
+        vfs.set_capacity(1);
+        let mut status = journal.status();
+        let counting = async {
+            let mut changes = 0;
+            while status.changed().await.is_ok() {
+                changes += 1;
+                assert!(changes < 100, "found full and free in turn");
+            }
+        };
+        (0..12).for_each(|index| applied(&log, index));
+        let watched = tokio::time::timeout(Duration::from_secs(5), counting).await;
+        assert!(watched.is_err(), "the journal ended");
+        vfs.set_capacity(64 << 20);
+        until(|| matches!(*journal.status().borrow(), StoreStatus::Healthy)).await;
+        journal.shutdown().await.unwrap();
+    });
+}
+
 /// Fills the journal several times over through `log`, applying as it goes.
 pub(crate) async fn wrap_journal(log: &GroupLog, from: u64) -> u64 {
     let count = 4 * 8 * (32 << 10) / 4000;
