@@ -21,6 +21,13 @@ impl Liveness {
         self.groups.contains_key(&group) && !self.unchecked.iter().any(unchecked_by)
     }
 
+    /// The same for a candidate on `node`. It must have looked too, even if it is not heard
+    /// otherwise: a vote promises more than the log had at the start, so that a look after it
+    /// would find the log short.
+    pub(crate) fn may_vote_for(&self, group: RaftGroupId, node: NodeId) -> bool {
+        self.may_vote(group) && !self.is_unchecked(group, node)
+    }
+
     /// The log ends that `node` must check, at most `max`.
     pub(crate) fn logs_to_check(&self, node: NodeId, max: usize) -> Vec<LogEnd> {
         let groups = self.unchecked.get(&node).into_iter().flatten();

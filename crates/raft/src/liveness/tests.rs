@@ -384,6 +384,20 @@ fn a_restarted_replica_votes_once_every_reachable_peer_has_checked_its_log() {
 }
 
 #[test]
+fn a_candidate_that_has_not_checked_a_restarted_log_gets_no_vote_of_it() {
+    let mut liveness = liveness();
+    liveness.open(GROUP, Some(log_end(GROUP)));
+    liveness.update(GROUP, facts(None, 1), ms(0));
+    liveness.checked(THIRD, [GROUP].into_iter());
+    liveness.refused(OTHER, ms(10));
+    assert!(liveness.may_vote(GROUP));
+    assert!(liveness.may_vote_for(GROUP, THIRD));
+    assert!(!liveness.may_vote_for(GROUP, OTHER));
+    liveness.checked(OTHER, [GROUP].into_iter());
+    assert!(liveness.may_vote_for(GROUP, OTHER));
+}
+
+#[test]
 fn an_answer_that_comes_after_another_one_says_nothing_of_the_log() {
     let mut liveness = liveness();
     liveness.open(GROUP, Some(log_end(GROUP)));

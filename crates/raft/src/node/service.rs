@@ -132,11 +132,14 @@ impl PeerService {
         (ours && replica.spec.replica_id == route.to).then_some(replica)
     }
 
-    /// A replica that may vote: not damaged, and its log checked by the leaders that can be
-    /// reached.
+    /// A replica that may vote for one on the peer's node: not damaged, and its log checked.
     fn voter(&self, route: &Route) -> Result<Arc<Replica>, VoteReply> {
         let replica = self.replica(route).ok_or(VoteReply::UnknownReplica)?;
-        let checked = self.core.liveness.lock().may_vote(route.group);
+        let checked = self
+            .core
+            .liveness
+            .lock()
+            .may_vote_for(route.group, self.peer.node_id);
         if checked && !replica.is_stopped() {
             Ok(replica)
         } else {

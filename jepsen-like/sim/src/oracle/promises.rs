@@ -27,7 +27,9 @@ impl Promises {
         let node = now.node;
         let (was, is) = (before.ballot, now.ballot);
         let is_lower = is.term < was.term;
-        let other = is.term == was.term && is.candidate != was.candidate;
+        // Whatever it voted, a replica follows who was elected in that term.
+        let elected = is.is_elected && !was.is_elected;
+        let other = is.term == was.term && is.candidate != was.candidate && !elected;
         if is_lower || other {
             book.trouble(format!(
                 "{group} on {node}: voted {was:?} and after a restart {is:?}"
