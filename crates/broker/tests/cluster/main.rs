@@ -62,10 +62,15 @@ async fn three_nodes_form_replicate_and_answer_with_the_leader() {
             Offset(0)
         );
         for id in cluster.ids().into_iter().filter(|&id| id != leader) {
-            let failure = produce(&cluster.broker(id.0), key, batch(&["y"], None)).await;
-            let failure = failure.unwrap_err();
-            assert_eq!(failure.code, ErrorCode::NotLeader);
-            assert_eq!(failure.leader.unwrap().node, leader);
+            let follower = cluster.broker(id.0);
+            // The majority that took the record need not hold this one.
+            eventually("the follower to name the leader", async || {
+                let failure = produce(&follower, key, batch(&["y"], None)).await;
+                let failure = failure.unwrap_err();
+                assert_eq!(failure.code, ErrorCode::NotLeader);
+                failure.leader.is_some_and(|hint| hint.node == leader)
+            })
+            .await;
         }
         assert_eq!(read_all(&cluster, key).await, [(Offset(0), "x".to_owned())]);
     }
