@@ -268,7 +268,8 @@ impl RaftGroup {
 
     // -- leadership
 
-    /// Hands leadership to the replica on `node` and waits until it leads.
+    /// Hands leadership to the replica on `node` and waits until it leads. Goes on to its end when
+    /// the caller waits no more.
     ///
     /// # Errors
     /// See [`ChangeError`]; after `Timeout` this replica leads no more and any voter may be
@@ -287,12 +288,27 @@ impl RaftGroup {
         if node == self.core.config.node_id {
             return Ok(());
         }
+        let (done, outcome) = oneshot::channel();
+        let group = self.clone();
+        // A transfer that is given up half way would leave a leader that takes no writes.
+        self.core.spawn(async move {
+            drop(done.send(group.hand_over(voter, before.epoch, role).await));
+        });
+        outcome.await.unwrap_or(Err(ChangeError::ShuttingDown))
+    }
+
+    async fn hand_over(
+        &self,
+        voter: Voter,
+        epoch: LeaderEpoch,
+        mut role: watch::Receiver<Role>,
+    ) -> Result<(), ChangeError> {
         for _ in 0..TRANSFER_TRIES {
             // Openraft asks the follower once, and a follower whose log lags does not stand.
             let asked = self.replica.raft.trigger();
             let asked = asked.transfer_leader(voter.replica_id.0).await;
             asked.map_err(|_| ChangeError::ShuttingDown)?;
-            let taken = role.wait_for(|role| role.epoch > before.epoch && role.leader.is_some());
+            let taken = role.wait_for(|role| role.epoch > epoch && role.leader.is_some());
             match tokio::time::timeout(TRANSFER_RETRY, taken).await {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(_)) => return Err(ChangeError::ShuttingDown),

@@ -132,6 +132,21 @@ async fn a_group_is_founded_without_a_live_founder_that_never_opens_it() {
     cluster.propose(GROUP, "without the first").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_that_nobody_waits_for_leaves_a_group_that_can_be_written() {
+    let cluster = TestCluster::start(3).await;
+    cluster.open(GROUP, GroupKind::Data).await;
+    cluster.propose(GROUP, "before").await;
+    let (leader, _) = cluster.leader(GROUP).await;
+    let target = others(leader)[0];
+    cluster.cuts.cut(leader, target);
+    let transfer = cluster.group(leader, GROUP);
+    let waited = tokio::time::timeout(Duration::from_millis(20), transfer.transfer_to(target));
+    assert!(waited.await.is_err(), "handed over in spite of the cut");
+    cluster.cuts.heal();
+    cluster.propose(GROUP, "after").await;
+}
+
 async fn commits_under_a_cut(cluster: &TestCluster, cut: &str) {
     // Long enough for the detectors to see it and for an election.
     tokio::time::sleep(Duration::from_millis(700)).await;
