@@ -378,10 +378,18 @@ fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
         .map_or(0, |id| state.tail.drop_front(id.index, u64::MAX));
     state.terms.purge_before(start);
     state.segments.purge_before(&position);
-    if state.written.next_index() < start {
+    let is_written = state.written.next_index() >= start;
+    if !is_written {
         state.written = position;
     }
     let rolls = &mut state.segments.rolls;
+    let is_next_gone = rolls
+        .front()
+        .is_some_and(|roll| roll.after.next_index() <= start);
     rolls.retain(|roll| roll.after.next_index() > start);
+    if !is_written || is_next_gone {
+        // The segment writer may be at work on just that: what it took is counted here.
+        state.resets += 1;
+    }
     (unwritten_bytes, freed_bytes)
 }
