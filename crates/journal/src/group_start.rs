@@ -389,7 +389,7 @@ fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
     rolls.retain(|roll| roll.after.next_index() > start);
     if !is_written || is_next_gone {
         // The segment writer may be at work on just that: what it took is counted here.
-        state.resets += 1;
+        state.overtaken += 1;
     }
     (unwritten_bytes, freed_bytes)
 }

@@ -59,6 +59,8 @@ pub(crate) struct LogState {
     pub(crate) generation: u64,
     /// Grows with each reset, so that file work begun before it is thrown away.
     pub(crate) resets: u64,
+    /// How often the start of the log passed what the segment writer had still to do.
+    pub(crate) overtaken: u64,
     /// Truncations, purges and resets whose frames are not durable yet.
     pub(crate) structural_in_flight: u32,
     pub(crate) uncommitted_bytes: u64,
@@ -93,6 +95,7 @@ impl LogState {
             state_every_bytes: STATE_EVERY_BYTES,
             generation: 0,
             resets: 0,
+            overtaken: 0,
             structural_in_flight: 0,
             uncommitted_bytes: 0,
             queued_bytes: 0,
@@ -217,6 +220,11 @@ impl LogState {
     pub(crate) fn unwritten_bytes(&self) -> u64 {
         let unwritten = self.tail.from(self.written.next_index());
         unwritten.map(|slot| slot.charge_bytes).sum()
+    }
+
+    /// Changes when what the segment writer took to write is not to be noted any more.
+    pub(crate) fn writer_epoch(&self) -> (u64, u64) {
+        (self.resets, self.overtaken)
     }
 
     /// Whether the segment writer has something to do.

@@ -64,7 +64,7 @@ struct RollPlan {
     after: LogPosition,
     state: Option<Bytes>,
     sealed: Option<(SegmentSummary, SparseIndex)>,
-    resets: u64,
+    epoch: (u64, u64),
 }
 
 struct WritePlan {
@@ -73,7 +73,7 @@ struct WritePlan {
     len_bytes: u64,
     max_timestamp_ms: i64,
     entries: Vec<Arc<Entry>>,
-    resets: u64,
+    epoch: (u64, u64),
 }
 
 /// Writes the next piece of `group`, using `buffer` for the bytes.
@@ -110,7 +110,7 @@ fn plan(state: &LogState) -> Plan {
             after: roll.after,
             state: roll.state.clone(),
             sealed: sealed_summary(state),
-            resets: state.resets,
+            epoch: state.writer_epoch(),
         });
     }
     let end = match state.segments.rolls.front() {
@@ -138,7 +138,7 @@ fn plan(state: &LogState) -> Plan {
         len_bytes,
         max_timestamp_ms,
         entries,
-        resets: state.resets,
+        epoch: state.writer_epoch(),
     })
 }
 
@@ -235,7 +235,7 @@ fn carry_out_roll(node: &Node, group: &Arc<GroupCore>, roll: &RollPlan) -> io::R
         )?;
     }
     let mut state = group.lock();
-    if state.resets == roll.resets {
+    if state.writer_epoch() == roll.epoch {
         state.segments.rolls.pop_front();
         if roll.state.is_some() {
             state.segments.add_state(roll.after);
@@ -299,7 +299,7 @@ fn carry_out_write(
     let mut state = group.lock();
     let mut freed_bytes = 0;
     let mut queue = false;
-    if state.resets == write.resets {
+    if state.writer_epoch() == write.epoch {
         freed_bytes = note_written(&mut state, write);
         queue = !std::mem::replace(&mut state.in_eviction_queue, true);
     }
