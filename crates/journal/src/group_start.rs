@@ -364,7 +364,7 @@ pub(crate) fn newest_state(state: &LogState) -> Option<LogPosition> {
 
 /// Moves the log start to `position`, at or below the applied entry. Returns the bytes that
 /// need not be written any more and those that left memory.
-fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
+pub(crate) fn move_start(state: &mut LogState, position: LogPosition) -> (u64, u64) {
     let start = position.next_index();
     state.start = position;
     if state.wanted_start.next_index() < start {

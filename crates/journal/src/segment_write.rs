@@ -358,3 +358,72 @@ pub(crate) fn note_entry(segment: &mut SegmentMeta, entry: &Entry) {
         appended_at_ms: entry.appended_at_ms,
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use floe_model::{LogId, Offset};
+    use floe_record::EntryBody;
+
+    use super::*;
+    use crate::group_start::move_start;
+
+    /// A log of `count` applied and durable entries of which nothing is written.
+    fn unwritten(count: u64) -> (LogState, u64) {
+        let mut state = LogState::new(LogPosition::ORIGIN);
+        let mut charged_bytes = 0;
+        for index in 0..count {
+            let entry = Entry {
+                term: Term(1),
+                index: LogIndex(index),
+                base_offset: Offset(0),
+                appended_at_ms: 5,
+                body: EntryBody::Control(Bytes::from_static(b"value")),
+            };
+            charged_bytes += state.push(Arc::new(entry));
+        }
+        let last = LogId {
+            term: Term(1),
+            index: LogIndex(count - 1),
+        };
+        state.durable = Some(last);
+        state.applied = state.tail.end();
+        (state, charged_bytes)
+    }
+
+    /// Notes a write that was planned before the start moved behind `index`; what is counted as
+    /// written by both.
+    fn counted_with_purge_up_to(state: &mut LogState, index: u64) -> u64 {
+        let Plan::Write(write) = plan(state) else {
+            panic!("there is something to write");
+        };
+        let position = state.tail.position_after(LogIndex(index)).unwrap();
+        let (purged_bytes, _) = move_start(state, position);
+        let is_noted = state.writer_epoch() == write.epoch;
+        purged_bytes
+            + if is_noted {
+                note_written(state, &write)
+            } else {
+                0
+            }
+    }
+
+    #[test]
+    fn what_a_purge_overtakes_is_counted_as_written_once() {
+        let (mut state, charged_bytes) = unwritten(4);
+        assert_eq!(counted_with_purge_up_to(&mut state, 3), charged_bytes);
+        assert_eq!(state.written, state.start);
+        assert!(!state.has_work());
+    }
+
+    #[test]
+    fn what_a_purge_leaves_is_written_by_the_next_plan() {
+        let (mut state, charged_bytes) = unwritten(4);
+        assert_eq!(counted_with_purge_up_to(&mut state, 1), charged_bytes / 2);
+        let Plan::Write(write) = plan(&state) else {
+            panic!("two entries are left");
+        };
+        assert!(write.is_new);
+        assert_eq!(note_written(&mut state, &write), charged_bytes / 2);
+        assert_eq!(state.written, state.applied);
+    }
+}
