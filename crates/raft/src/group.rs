@@ -4,7 +4,9 @@
 //! returns its future. Each is fenced with the epoch it was validated in, and holds its bytes of
 //! the group's and the node's budget until it is answered.
 
-use std::collections::BTreeSet;
+mod leadership;
+mod membership;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +17,13 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::errors::{ChangeMembershipError, ClientWriteError, LinearizableReadError, RaftError};
+use openraft::errors::{LinearizableReadError, RaftError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::binding::responder::{Outcome, ProposalResponder};
-use crate::binding::type_config::{
-    Command, CommandBody, Home, RaftVote, Types, from_raft, to_raft,
-};
+use crate::binding::type_config::{Command, CommandBody};
 use crate::node::core::NodeCore;
-use crate::replica::{Replica, members};
+use crate::replica::Replica;
 use crate::{
     Applied, ChangeError, LocallyDurable, Proposal, ProposeError, Proposed, ReadIndexError, Role,
     RoleState, Voter,
@@ -31,14 +31,6 @@ use crate::{
 
 /// Time for a majority to confirm a leader.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for a follower to take over before it is asked again.
-const TRANSFER_RETRY: Duration = Duration::from_millis(100);
-/// Times that a follower is asked.
-const TRANSFER_TRIES: u32 = 10;
-/// No replica: their ids begin at one.
-const NOBODY: ReplicaId = ReplicaId(0);
-/// Time for a change of members to be committed.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A replica of a group, and through it the group. Clones share it.
 #[derive(Clone)]
@@ -263,214 +255,6 @@ impl RaftGroup {
             }
             Ok(Err(RaftError::Fatal(_))) => Err(ReadIndexError::ShuttingDown),
             Ok(Err(RaftError::APIError(_))) | Err(_) => Err(ReadIndexError::NoQuorum),
-        }
-    }
-
-    // -- leadership
-
-    /// Hands leadership to the replica on `node` and waits until it leads. Goes on to its end when
-    /// the caller waits no more.
-    ///
-    /// # Errors
-    /// See [`ChangeError`]; after `Timeout` this replica leads no more and any voter may be
-    /// elected.
-    pub async fn transfer_to(&self, node: NodeId) -> Result<(), ChangeError> {
-        let voter = self
-            .voters()
-            .into_iter()
-            .find(|voter| voter.node_id == node);
-        let voter = voter.ok_or(ChangeError::NoReplica(node))?;
-        let mut role = self.watch_role();
-        let before = *role.borrow_and_update();
-        if !matches!(before.state, RoleState::Leader { .. }) {
-            return Err(self.no_leader());
-        }
-        if node == self.core.config.node_id {
-            return Ok(());
-        }
-        let (done, outcome) = oneshot::channel();
-        let group = self.clone();
-        // A transfer that is given up half way would leave a leader that takes no writes.
-        self.core.spawn(async move {
-            drop(done.send(group.hand_over(voter, before.epoch, role).await));
-        });
-        outcome.await.unwrap_or(Err(ChangeError::ShuttingDown))
-    }
-
-    async fn hand_over(
-        &self,
-        voter: Voter,
-        epoch: LeaderEpoch,
-        mut role: watch::Receiver<Role>,
-    ) -> Result<(), ChangeError> {
-        for _ in 0..TRANSFER_TRIES {
-            // Openraft asks the follower once, and a follower whose log lags does not stand.
-            let asked = self.replica.raft.trigger();
-            let asked = asked.transfer_leader(voter.replica_id.0).await;
-            asked.map_err(|_| ChangeError::ShuttingDown)?;
-            let taken = role.wait_for(|role| role.epoch > epoch && role.leader.is_some());
-            match tokio::time::timeout(TRANSFER_RETRY, taken).await {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(_)) => return Err(ChangeError::ShuttingDown),
-                Err(_) => {}
-            }
-        }
-        self.step_down().await?;
-        Err(ChangeError::Timeout(TRANSFER_RETRY * TRANSFER_TRIES))
-    }
-
-    /// Ends this replica's leadership. Openraft refuses writes from the first attempt to transfer
-    /// on and never gives up on it, nor does a leader stand again; but like any replica it
-    /// follows a higher vote. It must be for nobody: a replica that is told of a vote for itself
-    /// takes itself for its candidate, and one that led before would never stand again.
-    async fn step_down(&self) -> Result<(), ChangeError> {
-        let (vote, last) = {
-            let metrics = self.replica.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            (metrics.vote, self.replica.log.last_log_id().map(to_raft))
-        };
-        if vote.leader_id.voted_for != self.replica.spec.replica_id.0 {
-            return Ok(());
-        }
-        let next = RaftVote::new(vote.leader_id.term + 1, NOBODY.0);
-        let mut request = openraft::raft::VoteRequest::new(next, last);
-        request.leadership_transfer = true;
-        let voted = self.replica.raft.vote(request).await;
-        voted.map(|_| ()).map_err(|_| ChangeError::ShuttingDown)
-    }
-
-    /// Hands leadership to any live voter, the one that has most first.
-    pub(crate) async fn transfer_away(&self) {
-        let me = self.core.config.node_id;
-        let mut others: Vec<_> = self
-            .members()
-            .into_iter()
-            .filter(|member| member.votes && member.replica.node_id != me)
-            .collect();
-        others.sort_by_key(|member| std::cmp::Reverse(member.matching));
-        for member in others {
-            let node = member.replica.node_id;
-            let alive = !self.core.liveness.lock().suspects(node);
-            if alive && self.transfer_to(node).await.is_ok() {
-                return;
-            }
-        }
-    }
-
-    /// Takes this replica out of its group if its log turned out to be damaged, as a read may be
-    /// the first to see: it leads and counts no more, also after a restart, and others go on.
-    /// Returns whether it is.
-    pub fn withdraw_damaged(&self) -> bool {
-        let is_damaged = self.replica.log.is_damaged().is_some();
-        if is_damaged {
-            self.replica.log.mark_damaged();
-            self.replica.signals.mark_damaged();
-        }
-        is_damaged
-    }
-
-    // -- members
-
-    /// The voters in the newest membership, committed or not.
-    #[must_use]
-    pub fn voters(&self) -> Vec<Voter> {
-        let members = self.members().into_iter();
-        members
-            .filter(|member| member.votes)
-            .map(|member| member.replica)
-            .collect()
-    }
-
-    /// All members in the newest membership, with what the leader knows of them.
-    #[must_use]
-    pub fn members(&self) -> Vec<Member> {
-        let metrics = self.replica.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let membership = &metrics.membership_config;
-        let voters: BTreeSet<u64> = membership.voter_ids().collect();
-        let matching = |id| {
-            let replication = metrics.replication.as_ref()?;
-            replication.get(&id)?.as_ref().map(from_raft)
-        };
-        members(membership)
-            .into_iter()
-            .map(|replica| Member {
-                replica,
-                votes: voters.contains(&replica.replica_id.0),
-                matching: matching(replica.replica_id.0),
-            })
-            .collect()
-    }
-
-    /// Adds a replica that follows without a vote. Returns once the membership is committed;
-    /// whether it caught up shows in [`members`](Self::members).
-    ///
-    /// # Errors
-    /// See [`ChangeError`].
-    pub async fn add_learner(&self, learner: Voter) -> Result<(), ChangeError> {
-        let home = Home {
-            node_id: learner.node_id,
-            node_uuid: learner.node_uuid,
-        };
-        let change = self
-            .replica
-            .raft
-            .add_learner(learner.replica_id.0, home, false);
-        self.changed(change).await
-    }
-
-    /// Makes exactly these replicas the voters; each must be a member. Voters left out are
-    /// removed from the group. The leader must hand over before it is left out.
-    ///
-    /// # Errors
-    /// See [`ChangeError`].
-    pub async fn change_membership(&self, voters: BTreeSet<ReplicaId>) -> Result<(), ChangeError> {
-        if !voters.contains(&self.replica.spec.replica_id) {
-            return Err(ChangeError::Refused {
-                reason: "the leader must hand over first".into(),
-            });
-        }
-        let voters: BTreeSet<u64> = voters.into_iter().map(|replica| replica.0).collect();
-        let change = self.replica.raft.change_membership(voters, false);
-        self.changed(change).await
-    }
-
-    /// Removes replicas that do not vote.
-    ///
-    /// # Errors
-    /// See [`ChangeError`].
-    pub async fn remove_learners(&self, learners: BTreeSet<ReplicaId>) -> Result<(), ChangeError> {
-        let learners: BTreeSet<u64> = learners.into_iter().map(|replica| replica.0).collect();
-        let removal = openraft::ChangeMembers::RemoveNodes(learners);
-        let change = self.replica.raft.change_membership(removal, false);
-        self.changed(change).await
-    }
-
-    async fn changed<T>(
-        &self,
-        change: impl Future<Output = Result<T, RaftError<Types, ClientWriteError<Types>>>>,
-    ) -> Result<(), ChangeError> {
-        let Ok(changed) = tokio::time::timeout(CHANGE_TIMEOUT, change).await else {
-            return Err(ChangeError::Timeout(CHANGE_TIMEOUT));
-        };
-        match changed {
-            Ok(_) => Ok(()),
-            Err(RaftError::Fatal(_)) => Err(ChangeError::ShuttingDown),
-            Err(RaftError::APIError(
-                ClientWriteError::ForwardToLeader(_) | ClientWriteError::LogEntryDiscarded(_),
-            )) => Err(self.no_leader()),
-            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
-                ChangeMembershipError::InProgress(_),
-            ))) => Err(ChangeError::InProgress),
-            Err(RaftError::APIError(error)) => Err(ChangeError::Refused {
-                reason: error.to_string().into(),
-            }),
-        }
-    }
-
-    fn no_leader(&self) -> ChangeError {
-        ChangeError::NotLeader {
-            leader: other_leader(&self.replica),
         }
     }
 
